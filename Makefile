@@ -1,0 +1,96 @@
+# Offheap's one Makefile: the native build that Mix (the compiler in mix.exs) and rebar3 (pre_hooks)
+# call, and the targets for people.
+#
+#   make            build the NIF library and the port program into priv/ (or $MIX_APP_PATH/priv)
+#   make demo       install what is missing, build, run the inventory of a file tree
+#   make test       install what is missing, build, run every test
+#   make bench      paired benchmarks against OTP (QUICK=1: short)
+#   make benchee    the same scenarios under Benchee (needs hex)
+#
+# Honoured: CC CFLAGS LDFLAGS CROSSCOMPILE MIX_APP_PATH ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR
+# ERL_EI_LIBDIR SANITIZE (address, undefined or thread).
+
+ifdef MIX_APP_PATH
+PRIV := $(MIX_APP_PATH)/priv
+OBJ  := $(MIX_APP_PATH)/obj
+else
+PRIV := priv
+OBJ  := _build/native
+endif
+
+ifeq ($(origin CC),default)
+CC := $(if $(CROSSCOMPILE),$(CROSSCOMPILE)-gcc,cc)
+endif
+PKG_CONFIG ?= pkg-config
+CFLAGS     ?= -O2 -g
+SHELL      := /bin/sh
+
+# Where Erlang's headers are; Mix passes these in, else erl is asked (once, and only by targets that
+# compile against them).
+erl_path = $(shell erl -noshell -eval 'io:format("~ts", [$(1)]), halt().' 2>/dev/null)
+ERTS_INCLUDE_DIR   ?= $(call erl_path,filename:join([code:root_dir(), "usr", "include"]))
+ERL_EI_INCLUDE_DIR ?= $(call erl_path,code:lib_dir(erl_interface, include))
+ERL_EI_LIBDIR      ?= $(call erl_path,code:lib_dir(erl_interface, lib))
+
+OS := $(shell uname -s)
+ifeq ($(OS),Darwin)
+SHARED := -bundle -undefined dynamic_lookup
+else
+SHARED := -shared
+endif
+
+STD          := -std=gnu11 -Wall -Wextra -fPIC -fvisibility=hidden -pthread
+SODIUM_CFLAGS = $(shell $(PKG_CONFIG) --cflags libsodium)
+SODIUM_LIBS   = $(shell $(PKG_CONFIG) --libs libsodium)
+
+CORE_SRC := $(wildcard c_src/core/*.c)
+NIF_SRC  := $(wildcard c_src/nif/*.c)
+PORT_SRC := $(wildcard c_src/port/*.c)
+CORE_OBJ := $(CORE_SRC:%.c=$(OBJ)/%.o)
+NIF_OBJ  := $(NIF_SRC:%.c=$(OBJ)/%.o)
+PORT_OBJ := $(PORT_SRC:%.c=$(OBJ)/%.o)
+
+NIF_LIB  := $(PRIV)/offheap_nif.so
+PORT_BIN := $(PRIV)/offheap_port
+
+.PHONY: native
+native: headers $(NIF_LIB) $(PORT_BIN)
+
+# One line that says what to install, instead of a page of compiler errors.
+.PHONY: headers
+headers:
+	@$(PKG_CONFIG) --exists libsodium 2>/dev/null || { \
+	  echo "offheap: libsodium not found by $(PKG_CONFIG): install libsodium-dev and pkg-config (Debian, Ubuntu), libsodium-devel (Fedora) or libsodium (Homebrew)" >&2; exit 1; }
+	@test -f "$(ERTS_INCLUDE_DIR)/erl_nif.h" || { \
+	  echo "offheap: erl_nif.h not found in '$(ERTS_INCLUDE_DIR)': install erlang-dev (Debian, Ubuntu), erlang-devel (Fedora), or set ERTS_INCLUDE_DIR" >&2; exit 1; }
+	@test -f "$(ERL_EI_INCLUDE_DIR)/ei.h" || { \
+	  echo "offheap: ei.h not found in '$(ERL_EI_INCLUDE_DIR)': install erlang-dev (Debian, Ubuntu), erlang-erl_interface (Fedora), or set ERL_EI_INCLUDE_DIR" >&2; exit 1; }
+
+$(NIF_LIB): $(CORE_OBJ) $(NIF_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SHARED) -o $@ $^ $(LDFLAGS) $(SODIUM_LIBS) -pthread
+
+$(PORT_BIN): $(CORE_OBJ) $(PORT_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -L$(ERL_EI_LIBDIR) -lei $(SODIUM_LIBS) -pthread
+
+$(OBJ)/c_src/core/%.o: c_src/core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(OBJ)/c_src/nif/%.o: c_src/nif/%.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -I$(ERTS_INCLUDE_DIR) -MMD -MP -c -o $@ $<
+
+$(OBJ)/c_src/port/%.o: c_src/port/%.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -I$(ERL_EI_INCLUDE_DIR) -MMD -MP -c -o $@ $<
+
+-include $(CORE_OBJ:.o=.d) $(NIF_OBJ:.o=.d) $(PORT_OBJ:.o=.d)
+
+.PHONY: clean
+clean:
+	rm -rf _build $(NIF_LIB) $(PORT_BIN)
+
+include test/c/check.mk
+include people.mk

@@ -1,0 +1,107 @@
+/* Arguments into C values, and outcomes into terms. */
+#include "nif.h"
+
+#include <errno.h>
+#include <string.h>
+
+bool nif_get_bool(ERL_NIF_TERM term, bool *out) {
+    *out = enif_is_identical(term, nif_atom.true_);
+    return *out || enif_is_identical(term, nif_atom.false_);
+}
+
+bool nif_get_signed(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
+    ErlNifSInt64 value;
+    if (!enif_get_int64(env, term, &value))
+        return false;
+    *out = (uint64_t)value;
+    return true;
+}
+
+bool nif_get_unsigned(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
+    ErlNifUInt64 value;
+    if (!enif_get_uint64(env, term, &value))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool nif_get_increment(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
+    return nif_get_signed(env, term, out) || nif_get_unsigned(env, term, out);
+}
+
+bool nif_get_size(ErlNifEnv *env, ERL_NIF_TERM term, size_t *out) {
+    uint64_t value;
+    if (!nif_get_unsigned(env, term, &value) || value > SIZE_MAX)
+        return false;
+    *out = (size_t)value;
+    return true;
+}
+
+ERL_NIF_TERM nif_ok(ErlNifEnv *env, ERL_NIF_TERM term) {
+    return enif_make_tuple2(env, nif_atom.ok, term);
+}
+
+ERL_NIF_TERM nif_error(ErlNifEnv *env, ERL_NIF_TERM reason) {
+    return enif_make_tuple2(env, nif_atom.error, reason);
+}
+
+ERL_NIF_TERM nif_raise(ErlNifEnv *env, ERL_NIF_TERM reason) {
+    return enif_raise_exception(env, reason);
+}
+
+ERL_NIF_TERM nif_status(ErlNifEnv *env, oh_status_t status, int error_number) {
+    switch (status) {
+    case OH_OK:
+        return nif_atom.ok;
+    case OH_BADARG:
+    case OH_CLOSED:
+        return enif_make_badarg(env);
+    case OH_LIMIT:
+        return nif_raise(env, nif_atom.status_system_limit);
+    case OH_ERRNO:
+        return nif_error(env, nif_errno(env, error_number));
+#define OH_STATUS_CASE(upper, lower)                                                               \
+    case OH_##upper:                                                                               \
+        return nif_error(env, nif_atom.status_##lower);
+        OH_STATUS_CASE(ENOMEM, enomem)
+        OH_STATUS_CASE(NOT_FOUND, not_found)
+        OH_STATUS_CASE(EXISTS, exists)
+        OH_STATUS_CASE(RELEASED, released)
+        OH_STATUS_CASE(FROZEN, frozen)
+        OH_STATUS_CASE(BUSY, busy)
+        OH_STATUS_CASE(EXHAUSTED, exhausted)
+#undef OH_STATUS_CASE
+    case OH_STATUS_COUNT:
+        break;
+    }
+    return enif_make_badarg(env);
+}
+
+/* strerrorname_np is glibc's alone, so the usual ones are listed; the rest read eio. */
+ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number) {
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {
+        {EACCES, "eacces"},   {EAGAIN, "eagain"}, {EBADF, "ebadf"},
+        {EBUSY, "ebusy"},     {EEXIST, "eexist"}, {EFAULT, "efault"},
+        {EFBIG, "efbig"},     {EINTR, "eintr"},   {EINVAL, "einval"},
+        {EIO, "eio"},         {EISDIR, "eisdir"}, {ELOOP, "eloop"},
+        {EMFILE, "emfile"},   {ENFILE, "enfile"}, {ENAMETOOLONG, "enametoolong"},
+        {ENODEV, "enodev"},   {ENOENT, "enoent"}, {ENOMEM, "enomem"},
+        {ENOSPC, "enospc"},   {ENOTDIR, "enotdir"}, {ENXIO, "enxio"},
+        {EPERM, "eperm"},     {EPIPE, "epipe"},   {EROFS, "erofs"},
+        {ESPIPE, "espipe"},   {ETXTBSY, "etxtbsy"}, {EOVERFLOW, "eoverflow"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].number == error_number)
+            return enif_make_atom(env, names[i].name);
+    return enif_make_atom(env, "eio");
+}
+
+bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms) {
+    uint64_t percent = cost * 100 / units_per_ms;
+    if (percent == 0)
+        return false;
+    return enif_consume_timeslice(env, percent > 100 ? 100 : (int)percent) != 0;
+}

@@ -1,0 +1,87 @@
+defmodule Offheap.MixProject do
+  use Mix.Project
+
+  def project do
+    [
+      app: :offheap,
+      version: "0.1.0",
+      elixir: "~> 1.14",
+      compilers: [:offheap_native] ++ Mix.compilers(),
+      start_permanent: Mix.env() == :prod,
+      description: "Off-heap structures in C: atomics, buffers, tables and ports",
+      package: package(),
+      deps: []
+    ]
+  end
+
+  def application do
+    [extra_applications: [:logger]]
+  end
+
+  defp package do
+    [
+      licenses: ["Apache-2.0"],
+      files:
+        ~w(lib src c_src/core c_src/nif c_src/port c_src/include Makefile people.mk test/c/check.mk
+           mix.exs rebar.config .formatter.exs README.md CHANGELOG.md LICENSE)
+    ]
+  end
+end
+
+defmodule Mix.Tasks.Compile.OffheapNative do
+  @moduledoc false
+  # Calls make, which builds the library and the port program into the build's own priv folder. It
+  # stands here, not in lib/, because it must exist before the project's own modules are compiled; no
+  # package from hex is needed for it.
+  use Mix.Task.Compiler
+
+  @impl true
+  def run(_args) do
+    app_path = Mix.Project.app_path()
+    # Mix links the build's priv to the source's; the output must not reach the source tree.
+    priv = Path.join(app_path, "priv")
+    if match?({:ok, _}, File.read_link(priv)), do: File.rm!(priv)
+    File.mkdir_p!(priv)
+
+    env = [
+      {"MIX_APP_PATH", app_path},
+      {"ERTS_INCLUDE_DIR", env_or("ERTS_INCLUDE_DIR", [:code.root_dir(), "usr", "include"])},
+      {"ERL_EI_INCLUDE_DIR", env_or("ERL_EI_INCLUDE_DIR", ei_path("include"))},
+      {"ERL_EI_LIBDIR", env_or("ERL_EI_LIBDIR", ei_path("lib"))}
+    ]
+
+    make = System.find_executable("gmake") || System.find_executable("make")
+    if make == nil, do: Mix.raise("offheap: make not found: install make and a C compiler")
+
+    jobs = "-j#{System.schedulers_online()}"
+
+    case System.cmd(make, ["--silent", jobs, "native"],
+           cd: __DIR__,
+           env: env,
+           into: IO.stream(:stdio, :line),
+           stderr_to_stdout: true
+         ) do
+      {_, 0} -> {:ok, []}
+      {_, _} -> Mix.raise("offheap: the native build failed; its last lines stand above")
+    end
+  end
+
+  @impl true
+  def clean do
+    for file <- ["offheap_nif.so", "offheap_port"] do
+      File.rm(Path.join([Mix.Project.app_path(), "priv", file]))
+    end
+
+    File.rm_rf(Path.join(Mix.Project.app_path(), "obj"))
+    :ok
+  end
+
+  defp ei_path(dir) do
+    case :code.lib_dir(:erl_interface) do
+      {:error, :bad_name} -> [:code.root_dir(), "usr", dir]
+      lib -> [lib, dir]
+    end
+  end
+
+  defp env_or(name, path), do: System.get_env(name) || path |> Path.join() |> to_string()
+end

@@ -1,0 +1,30 @@
+# Targets for people: each installs what is missing first.
+
+PACKAGES := erlang-base erlang-dev erlang-crypto erlang-eunit erlang-parsetools erlang-tools \
+            erlang-runtime-tools erlang-syntax-tools erlang-public-key erlang-ssl erlang-inets \
+            erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check pkg-config gcc clang make git
+
+.PHONY: install
+install:
+	@sh test/install.sh $(PACKAGES)
+
+.PHONY: build
+build: install
+	mix compile
+
+.PHONY: demo
+demo: build
+	mix run examples/inventory.exs $(DEMO_PATH)
+
+.PHONY: test
+test: install check
+	mix test
+	sh test/packages.sh
+
+.PHONY: bench
+bench: build
+	mix run bench/run.exs $(if $(QUICK),--quick)
+
+.PHONY: benchee
+benchee: build
+	cd bench && BENCHEE=1 mix do deps.get, run benchee.exs

@@ -1,5 +1,6 @@
 #include "oh_atomics.h"
 #include "oh_alloc.h"
+#include "oh_reaper.h"
 
 oh_status_t oh_atomics_init(oh_atomics_t *a, uint64_t size) {
     a->size = 0;
@@ -16,7 +17,7 @@ oh_status_t oh_atomics_init(oh_atomics_t *a, uint64_t size) {
 }
 
 void oh_atomics_free(oh_atomics_t *a) {
-    oh_free_big((void *)a->cell, oh_atomics_bytes(a));
+    oh_reaper_free_big((void *)a->cell, oh_atomics_bytes(a));
     a->cell = NULL;
     a->size = 0;
 }

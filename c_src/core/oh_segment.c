@@ -1,0 +1,341 @@
+#include "oh_segment.h"
+#include "oh_alloc.h"
+
+#include <string.h>
+
+/* Sizes of values in words, as four bits of meta remember them: rounded up, exact for the usual tuples.
+ * Only writers look at these bits, to account for garbage. */
+static const uint16_t size_class_words[16] = {0,  2,  3,  4,  5,  6,   8,   10,
+                                              12, 16, 24, 32, 64, 128, 256, 512};
+
+static uint32_t size_class(uint32_t words) {
+    uint32_t class = 0;
+    while (class < 15 && size_class_words[class] < words)
+        class++;
+    return class;
+}
+
+static uint32_t meta_words(uint32_t meta) {
+    return size_class_words[meta >> 3 & 0xfu];
+}
+
+static uint32_t make_meta(const oh_key_t *key, oh_form_t form, uint32_t value_words) {
+    return oh_meta_match(key) | size_class(value_words) << 3 | (uint32_t)form;
+}
+
+/* Only the lock's holder writes meta, so load and store suffice. */
+static void set_meta(oh_segment_t *s, uint32_t slot, uint32_t meta) {
+    _Atomic uint64_t *word = &s->meta[slot / OH_GROUP_SLOTS];
+    uint32_t shift = 16 * (slot % OH_GROUP_SLOTS);
+    uint64_t others = oh_load_relaxed(word) & ~((uint64_t)0xffff << shift);
+    oh_store_release(word, others | (uint64_t)meta << shift); /* M2: pairs with M1 */
+}
+
+/* --- Life --- */
+
+static size_t layout_bytes(uint32_t groups) {
+    size_t header = offsetof(oh_segment_t, meta) + groups * sizeof(uint64_t);
+    return oh_align_up(header, OH_CACHE_LINE) + groups * sizeof(oh_group_t);
+}
+
+/* Groups for live entries and some to come: an eighth more than what fits at nine tenths full. */
+static uint32_t groups_for(uint32_t live) {
+    uint32_t slots = live + live / 4 + live / 16 + 2;
+    return (slots + OH_GROUP_SLOTS - 1) / OH_GROUP_SLOTS;
+}
+
+oh_segment_t *oh_segment_new(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
+                             uint32_t live) {
+    uint32_t groups = groups_for(live);
+    size_t bytes = layout_bytes(groups);
+    oh_segment_t *s = oh_alloc_aligned(bytes, OH_CACHE_LINE);
+    if (s == NULL)
+        return NULL;
+    memset((void *)s, 0, bytes);
+    s->ops = ops;
+    s->groups = groups;
+    s->prefix = prefix;
+    s->depth = (uint8_t)depth;
+    s->group = (oh_group_t *)((char *)s + bytes - groups * sizeof(oh_group_t));
+    return s;
+}
+
+size_t oh_segment_bytes(const oh_segment_t *s) {
+    size_t bytes = layout_bytes(s->groups) + OH_CACHE_LINE;
+    if (s->arena != NULL && !s->arena_moved)
+        bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
+    return bytes + s->boxes * (s->ops->arena_bytes + sizeof(oh_box_t)) +
+           s->box_words * sizeof(oh_word_t);
+}
+
+void oh_box_free(oh_box_t *box) {
+    box->ops->arena_free(box->arena);
+    oh_free(box);
+}
+
+static void free_retired_box(oh_retired_t *retired) {
+    oh_box_free(OH_CONTAINER_OF(retired, oh_box_t, retired));
+}
+
+static oh_box_t *box_of(oh_word_t value) {
+    return (oh_box_t *)(uintptr_t)value;
+}
+
+void oh_segment_free(oh_segment_t *s, bool with_boxes) {
+    for (uint32_t slot = 0; with_boxes && slot < s->groups * OH_GROUP_SLOTS; slot++) {
+        oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
+        if ((oh_segment_meta(s, slot) & OH_META_FORM) == OH_FORM_BOX && value != OH_WORD_NONE)
+            oh_box_free(box_of(value));
+    }
+    if (s->arena != NULL && !s->arena_moved)
+        s->ops->arena_free(s->arena);
+    oh_free_aligned((void *)s);
+}
+
+static void free_retired_segment(oh_retired_t *retired) {
+    oh_segment_free(OH_CONTAINER_OF(retired, oh_segment_t, retired), false);
+}
+
+void oh_segment_retire(oh_segment_t *s) {
+    size_t bytes = layout_bytes(s->groups);
+    if (s->arena != NULL && !s->arena_moved)
+        bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
+    oh_epoch_retire(&s->retired, bytes, free_retired_segment);
+}
+
+void *oh_segment_arena(oh_segment_t *s) {
+    if (s->arena == NULL)
+        s->arena = s->ops->arena_new();
+    return s->arena;
+}
+
+/* --- Entries --- */
+
+static void count_in(oh_segment_t *s, int by) {
+    oh_store_relaxed(&s->live, oh_load_relaxed(&s->live) + (uint32_t)by);
+}
+
+static void count_box(oh_segment_t *s, const oh_box_t *box, int by) {
+    s->boxes += (uint32_t)by;
+    s->box_words += by > 0 ? box->words : -box->words;
+}
+
+/* Publishes the words in the first EMPTY slot of key's probe sequence, which comes after every slot that
+ * the key has had. There must be one. */
+static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_t key_word,
+                  oh_word_t value, uint32_t value_words) {
+    uint32_t g = oh_segment_home(s, key->hash);
+    for (;; g = g + 1 == s->groups ? 0 : g + 1) {
+        uint64_t meta = oh_load_relaxed(&s->meta[g]);
+        for (uint32_t lane = 0; lane < OH_GROUP_SLOTS; lane++) {
+            if (oh_meta_lane(meta, lane) != 0)
+                continue;
+            oh_slot_t *slot = &s->group[g].slot[lane];
+            oh_store_relaxed(&slot->key, key_word);
+            oh_store_release(&slot->value, value); /* V2: pairs with V1 */
+            set_meta(s, g * OH_GROUP_SLOTS + lane, make_meta(key, form, value_words));
+            s->used++;
+            count_in(s, 1);
+            if (form == OH_FORM_BOX)
+                count_box(s, box_of(value), 1);
+            return;
+        }
+    }
+}
+
+/* Replaces the value in a slot of the same form. */
+static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t value_words) {
+    uint32_t meta = oh_segment_meta(s, slot);
+    uint32_t sized = (meta & ~(0xfu << 3)) | size_class(value_words) << 3;
+    if (oh_load_relaxed(&oh_segment_slot(s, slot)->value) == OH_WORD_NONE)
+        count_in(s, 1);
+    else
+        s->dead_words += meta_words(meta);
+    oh_store_release(&oh_segment_slot(s, slot)->value, value); /* V2: pairs with V1 */
+    if (sized != meta)
+        set_meta(s, slot, sized);
+}
+
+/* The slot that an item of this form can go to as it is, or OH_SLOT_NONE. An entry that is there keeps
+ * its slot or moves to a later one; never to an earlier, which a reader may have passed. */
+static uint32_t reusable_slot(const oh_write_t *w, oh_form_t form) {
+    uint32_t slot = w->found ? w->slot : w->dead_slot;
+    if (slot == OH_SLOT_NONE || form == OH_FORM_BOX)
+        return OH_SLOT_NONE;
+    return (oh_segment_meta(w->segment, slot) & OH_META_FORM) == (uint32_t)form ? slot : OH_SLOT_NONE;
+}
+
+bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
+    oh_segment_t *s = w->segment;
+    if (item->form == OH_FORM_BOX) {
+        item->arena_key = item->box->key;
+        item->arena_value = (oh_word_t)(uintptr_t)item->box;
+        return true;
+    }
+    uint32_t reused = reusable_slot(w, item->form);
+    bool copies_key = !item->key.immediate && reused == OH_SLOT_NONE;
+    item->arena_value = item->value;
+    item->arena_key = reused == OH_SLOT_NONE ? item->key.word
+                                             : oh_load_relaxed(&oh_segment_slot(s, reused)->key);
+    if (item->value_immediate && !copies_key)
+        return true;
+    void *arena = oh_segment_arena(s);
+    if (arena == NULL)
+        return false;
+    if (!item->value_immediate) {
+        item->arena_value = s->ops->arena_copy(arena, item->value);
+        s->arena_words += item->value_words;
+    }
+    if (item->arena_value == OH_WORD_NONE)
+        return false;
+    if (copies_key && item->form == OH_FORM_OBJECT) {
+        item->arena_key = s->ops->object_key(arena, item->arena_value, tag);
+    } else if (copies_key) {
+        item->arena_key = s->ops->arena_copy(arena, item->key.word);
+        s->arena_words += item->key_words;
+    }
+    return item->arena_key != OH_WORD_NONE;
+}
+
+void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
+    oh_segment_t *s = w->segment;
+    uint32_t slot = reusable_slot(w, item->form);
+    if (slot != OH_SLOT_NONE) {
+        replace(s, slot, item->arena_value, item->value_words);
+        return;
+    }
+    claim(s, &item->key, item->form, item->arena_key, item->arena_value, item->value_words);
+    if (w->found)
+        oh_segment_kill(s, w->slot);
+}
+
+void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
+    uint32_t meta = oh_segment_meta(s, slot);
+    oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
+    oh_store_release(&oh_segment_slot(s, slot)->value, OH_WORD_NONE); /* V2: pairs with V1 */
+    count_in(s, -1);
+    if ((meta & OH_META_FORM) == OH_FORM_BOX) {
+        /* The slot's key goes with the box: nobody who comes later may compare with it. */
+        set_meta(s, slot, OH_META_GRAVE);
+        oh_box_t *box = box_of(value);
+        count_box(s, box, -1);
+        oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
+                        free_retired_box);
+    } else {
+        s->dead_words += meta_words(meta);
+    }
+}
+
+/* --- Rebuilding --- */
+
+/* Copies one entry's terms. False when memory is out. */
+static bool copy_terms(oh_segment_t *to, uint32_t meta, uint32_t tag, oh_word_t *key,
+                       oh_word_t *value) {
+    bool immediate_key = (meta & OH_META_IMM) != 0;
+    bool immediate_value = meta_words(meta) == 0;
+    if (immediate_value && (immediate_key || (meta & OH_META_FORM) == OH_FORM_OBJECT))
+        return true;
+    void *arena = oh_segment_arena(to);
+    if (arena == NULL)
+        return false;
+    if (!immediate_value && (*value = to->ops->arena_copy(arena, *value)) == OH_WORD_NONE)
+        return false;
+    if (immediate_key)
+        return true;
+    *key = (meta & OH_META_FORM) == OH_FORM_OBJECT ? to->ops->object_key(arena, *value, tag)
+                                                   : to->ops->arena_copy(arena, *key);
+    return *key != OH_WORD_NONE;
+}
+
+uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
+    uint32_t slots = s->groups * OH_GROUP_SLOTS;
+    uint64_t *hashes = oh_alloc(slots * sizeof *hashes);
+    if (hashes == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < slots; i++) {
+        const oh_slot_t *slot = oh_segment_slot(s, i);
+        oh_word_t value = oh_load_relaxed(&slot->value);
+        if (value == OH_WORD_NONE)
+            hashes[i] = OH_HASH_ABSENT;
+        else if ((oh_segment_meta(s, i) & OH_META_FORM) == OH_FORM_BOX)
+            hashes[i] = box_of(value)->hash;
+        else
+            hashes[i] = s->ops->hash(oh_load_relaxed(&slot->key), salt);
+    }
+    return hashes;
+}
+
+/* Absent slots match no prefix, their hash having more than 32 bits. */
+static bool in_range(uint64_t hash, uint32_t prefix, uint32_t depth) {
+    return (hash ^ prefix) >> (32 - depth) == 0;
+}
+
+uint32_t oh_segment_count(const oh_segment_t *s, const uint64_t *hashes, uint32_t prefix,
+                          uint32_t depth) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->groups * OH_GROUP_SLOTS; i++)
+        count += in_range(hashes[i], prefix, depth);
+    return count;
+}
+
+bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes, bool move_arena,
+                     uint32_t tag) {
+    for (uint32_t i = 0; i < from->groups * OH_GROUP_SLOTS; i++) {
+        if (!in_range(hashes[i], to->prefix, to->depth))
+            continue;
+        uint32_t meta = oh_segment_meta(from, i);
+        oh_form_t form = (oh_form_t)(meta & OH_META_FORM);
+        oh_word_t key = oh_load_relaxed(&oh_segment_slot(from, i)->key);
+        oh_word_t value = oh_load_relaxed(&oh_segment_slot(from, i)->value);
+        if (!move_arena && form != OH_FORM_BOX && !copy_terms(to, meta, tag, &key, &value))
+            return false;
+        oh_key_t at = {key, (uint32_t)hashes[i], (meta & OH_META_IMM) != 0};
+        claim(to, &at, form, key, value, meta_words(meta));
+    }
+    if (move_arena) {
+        to->arena = from->arena;
+        to->arena_words = from->arena_words;
+        to->dead_words = from->dead_words;
+    } else if (to->arena != NULL) {
+        /* What was copied, estimated: the arena's live part, by the entries that came along. */
+        uint64_t dead = from->dead_words < from->arena_words ? from->dead_words : from->arena_words;
+        to->arena_words = (from->arena_words - dead) * oh_load_relaxed(&to->live) /
+                          oh_load_relaxed(&from->live);
+    }
+    return true;
+}
+
+/* --- Invariants --- */
+
+bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
+    uint32_t used = 0, live = 0, boxes = 0;
+    uint64_t box_words = 0;
+    for (uint32_t i = 0; i < s->groups * OH_GROUP_SLOTS; i++) {
+        uint32_t meta = oh_segment_meta(s, i);
+        oh_word_t value = oh_load_acquire(&oh_segment_slot(s, i)->value);
+        used += meta != 0;
+        /* A group fills from its first lane on. */
+        if (meta != 0 && i % OH_GROUP_SLOTS > 0 && oh_segment_meta(s, i - 1) == 0)
+            return false;
+        if ((meta & OH_META_FORM) == 0 && value != OH_WORD_NONE)
+            return false;
+        if (value == OH_WORD_NONE)
+            continue;
+        live++;
+        oh_key_t key = {.word = oh_load_relaxed(&oh_segment_slot(s, i)->key),
+                        .immediate = (meta & OH_META_IMM) != 0};
+        key.hash = s->ops->hash(key.word, salt);
+        if ((meta & OH_META_FORM) == OH_FORM_BOX) {
+            boxes++;
+            box_words += box_of(value)->words;
+            if (box_of(value)->hash != key.hash)
+                return false;
+        }
+        oh_entry_t entry;
+        if (!in_range(key.hash, s->prefix, s->depth) || oh_segment_find(s, &key, &entry, NULL) != i)
+            return false;
+    }
+    return used == s->used && live == oh_load_relaxed(&s->live) && boxes == s->boxes &&
+           box_words == s->box_words && used < s->groups * OH_GROUP_SLOTS &&
+           s->dead_words <= s->arena_words + used * OH_SEGMENT_TERM_WORDS_MAX;
+}

@@ -1,0 +1,378 @@
+#include "oh_table.h"
+#include "oh_alloc.h"
+#include "oh_reaper.h"
+#include "oh_segment.h"
+#include "oh_table_internal.h"
+
+#include <string.h>
+
+/* Waits for one segment's lock that make it split for its writers' sake. */
+#define CONTENTION_SPLIT 64
+/* Directory depth beyond which contention alone does not split. */
+#define CONTENTION_DEPTH_MAX 7
+/* Retired objects that a writer frees after its own retirement. */
+#define COLLECT_BUDGET 3
+
+/* --- Directory --- */
+
+static oh_directory_t *directory_new(uint32_t depth) {
+    size_t count = (size_t)1 << depth;
+    oh_directory_t *d = oh_alloc(sizeof *d + count * sizeof d->segment[0]);
+    if (d != NULL)
+        d->depth = depth;
+    return d;
+}
+
+static void free_retired_directory(oh_retired_t *retired) {
+    oh_free(OH_CONTAINER_OF(retired, oh_directory_t, retired));
+}
+
+static size_t directory_bytes(const oh_directory_t *d) {
+    return sizeof *d + ((size_t)1 << d->depth) * sizeof d->segment[0];
+}
+
+/* Doubles the directory. directory_lock is held. */
+static oh_directory_t *directory_double(oh_table_t *t, oh_directory_t *old) {
+    oh_directory_t *d = directory_new(old->depth + 1);
+    if (d == NULL)
+        return NULL;
+    for (size_t i = 0; i < (size_t)1 << old->depth; i++) {
+        oh_segment_t *s = oh_load_relaxed(&old->segment[i]);
+        oh_store_relaxed(&d->segment[2 * i], s);
+        oh_store_relaxed(&d->segment[2 * i + 1], s);
+    }
+    oh_store_release(&t->directory, d); /* D2: pairs with D1 */
+    oh_epoch_retire(&old->retired, directory_bytes(old), free_retired_directory);
+    return d;
+}
+
+/* Points the directory's entries for s's hashes to s. directory_lock is held. */
+static void directory_set(oh_directory_t *d, oh_segment_t *s) {
+    size_t first = d->depth == 0 ? 0 : s->prefix >> (32 - d->depth);
+    size_t count = (size_t)1 << (d->depth - s->depth);
+    for (size_t i = first; i < first + count; i++)
+        oh_store_release(&d->segment[i], s); /* S2: pairs with S1 */
+}
+
+/* Publishes one or two segments in the place of old, which the caller has locked. On an error nothing
+ * changed. */
+static oh_status_t publish(oh_table_t *t, oh_segment_t *old, oh_segment_t *a, oh_segment_t *b) {
+    oh_status_t status = OH_OK;
+    oh_lock(&t->directory_lock);
+    oh_directory_t *d = oh_load_relaxed(&t->directory);
+    if (d == NULL)
+        status = OH_CLOSED;
+    else if (a->depth > d->depth && (d = directory_double(t, d)) == NULL)
+        status = OH_ENOMEM;
+    if (status == OH_OK) {
+        directory_set(d, a);
+        if (b != NULL)
+            directory_set(d, b);
+        old->replaced = true;
+    }
+    oh_unlock(&t->directory_lock);
+    return status;
+}
+
+/* --- Life --- */
+
+oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt) {
+    oh_table_t *t = oh_alloc_aligned(sizeof *t, OH_CACHE_LINE);
+    oh_directory_t *d = directory_new(0);
+    oh_segment_t *s = oh_segment_new(ops, 0, 0, 4);
+    if (t == NULL || d == NULL || s == NULL) {
+        oh_free_aligned((void *)s);
+        oh_free(d);
+        oh_free_aligned(t);
+        return NULL;
+    }
+    memset((void *)t, 0, sizeof *t);
+    t->salt = salt;
+    t->ops = ops;
+    t->tag = tag;
+    oh_store_relaxed(&d->segment[0], s);
+    oh_store_release(&t->directory, d);
+    return t;
+}
+
+/* On the reaper's thread: frees a closed table's segments and directory. */
+static void run_free_directory(oh_reaper_job_t *job) {
+    oh_directory_t *d = OH_CONTAINER_OF(job, oh_directory_t, job);
+    for (size_t i = 0; i < (size_t)1 << d->depth;) {
+        oh_segment_t *s = oh_load_acquire(&d->segment[i]);
+        i += (size_t)1 << (d->depth - s->depth);
+        oh_segment_free(s, true);
+    }
+    oh_free(d);
+}
+
+/* After the grace period: nobody is in a call that began before the close. */
+static void hand_to_reaper(oh_retired_t *retired) {
+    oh_directory_t *d = OH_CONTAINER_OF(retired, oh_directory_t, retired);
+    d->job.run = run_free_directory;
+    oh_reaper_push(&d->job);
+}
+
+bool oh_table_close(oh_table_t *t) {
+    oh_lock(&t->directory_lock);
+    oh_directory_t *d = oh_exchange_acqrel(&t->directory, NULL);
+    oh_unlock(&t->directory_lock);
+    if (d == NULL)
+        return false;
+    oh_epoch_retire(&d->retired, directory_bytes(d), hand_to_reaper);
+    oh_reaper_hint();
+    return true;
+}
+
+void oh_table_free(oh_table_t *t) {
+    oh_free_aligned(t);
+}
+
+/* --- Reading --- */
+
+/* The segment for hash, or NULL if the table is closed. */
+static inline oh_segment_t *segment_for(const oh_table_t *t, uint32_t hash) {
+    const oh_directory_t *d = oh_load_acquire(&t->directory); /* D1: pairs with D2 */
+    if (oh_unlikely(d == NULL))
+        return NULL;
+    return oh_load_acquire(&d->segment[(uint64_t)hash >> (32 - d->depth)]); /* S1: pairs with S2 */
+}
+
+oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry) {
+    for (;;) {
+        /* Even: no write_many is publishing. Unchanged after the look-up: none has begun or ended
+         * meanwhile, so what was found is not half of one. */
+        uint64_t sequence = oh_load_acquire(&t->many_sequence); /* Q1: pairs with Q2 and Q3 */
+        bool found;
+        if (oh_unlikely(sequence & 1) && oh_many_old(t, key, entry, &found)) {
+            if (oh_load_acquire(&t->many_sequence) != sequence)
+                continue;
+            return found ? OH_OK : OH_NOT_FOUND;
+        }
+        const oh_segment_t *s = segment_for(t, key->hash);
+        if (oh_unlikely(s == NULL))
+            return OH_CLOSED;
+        found = oh_segment_find(s, key, entry, NULL) != OH_SLOT_NONE;
+        /* A value that write_many stored was loaded by acquire (V1), so this load sees Q2 at least. */
+        if (oh_likely(oh_load_acquire(&t->many_sequence) == sequence))
+            return found ? OH_OK : OH_NOT_FOUND;
+    }
+}
+
+/* --- Rebuilding --- */
+
+/* Replaces s, locked, by a segment for the same hashes with room for extra more entries, which is
+ * returned locked; s is unlocked and retired. NULL when memory is out or the table closed: s stays. */
+oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra, oh_status_t *status) {
+    bool move_arena = s->dead_words * 4 <= s->arena_words;
+    uint64_t *hashes = oh_segment_hashes(s, t->salt);
+    oh_segment_t *to =
+        oh_segment_new(s->ops, s->prefix, s->depth, oh_load_relaxed(&s->live) + extra);
+    *status = OH_ENOMEM;
+    if (hashes == NULL || to == NULL || !oh_segment_fill(to, s, hashes, move_arena, t->tag))
+        goto failed;
+    oh_lock(&to->lock);
+    if ((*status = publish(t, s, to, NULL)) != OH_OK)
+        goto failed;
+    s->arena_moved = move_arena;
+    oh_unlock(&s->lock);
+    oh_segment_retire(s);
+    oh_free(hashes);
+    return to;
+failed:
+    oh_free(hashes);
+    if (to != NULL && move_arena)
+        to->arena = NULL;
+    if (to != NULL)
+        oh_segment_free(to, false);
+    return NULL;
+}
+
+/* Splits s, locked, in two. The half for hash is returned locked; s is unlocked and retired. NULL as
+ * above. */
+static oh_segment_t *split(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_status_t *status) {
+    uint32_t depth = s->depth + 1u;
+    oh_segment_t *child[2] = {NULL, NULL};
+    uint64_t *hashes = oh_segment_hashes(s, t->salt);
+    *status = OH_ENOMEM;
+    if (hashes == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t prefix = s->prefix | i << (32 - depth);
+        uint32_t live = oh_segment_count(s, hashes, prefix, depth);
+        child[i] = oh_segment_new(s->ops, prefix, depth, live + 1);
+        if (child[i] == NULL || !oh_segment_fill(child[i], s, hashes, false, t->tag))
+            goto failed;
+    }
+    oh_segment_t *mine = child[hash >> (32 - depth) & 1];
+    oh_lock(&mine->lock);
+    if ((*status = publish(t, s, child[0], child[1])) != OH_OK)
+        goto failed;
+    oh_unlock(&s->lock);
+    oh_segment_retire(s);
+    oh_free(hashes);
+    return mine;
+failed:
+    oh_free(hashes);
+    for (int i = 0; i < 2; i++)
+        if (child[i] != NULL)
+            oh_segment_free(child[i], false);
+    return NULL;
+}
+
+/* Makes room for one more entry in s, locked. Returns s or what replaced it, locked; NULL and *status if
+ * that failed, s still locked. */
+static oh_segment_t *make_room(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_status_t *status) {
+    uint32_t live = oh_load_relaxed(&s->live);
+    bool full = s->used >= oh_segment_capacity(s);
+    bool garbage = s->dead_words > 256 && s->dead_words * 2 > s->arena_words;
+    bool crowded = s->arena_words > OH_SEGMENT_WORDS_MAX && s->used > 1;
+    bool contended = s->contention >= CONTENTION_SPLIT && s->depth < CONTENTION_DEPTH_MAX && live > 7;
+    if (oh_likely(!full && !garbage && !crowded && !contended))
+        return s;
+    bool may_split = s->depth < OH_DEPTH_MAX && live > 1;
+    bool mostly_live = s->dead_words * 4 <= s->arena_words;
+    if (may_split &&
+        ((full && live >= OH_SEGMENT_LIVE_MAX) || contended || (crowded && mostly_live)))
+        return split(t, s, hash, status);
+    if (full || garbage || !mostly_live)
+        return oh_table_rebuild(t, s, 1 + live / 16, status);
+    return s;
+}
+
+/* --- Writing --- */
+
+oh_segment_t *oh_table_lock_segment(oh_table_t *t, uint32_t hash) {
+    for (;;) {
+        oh_segment_t *s = segment_for(t, hash);
+        if (s == NULL)
+            return NULL;
+        if (oh_unlikely(!oh_lock(&s->lock)) && s->contention < UINT8_MAX)
+            s->contention++;
+        if (oh_likely(!s->replaced))
+            return s;
+        oh_unlock(&s->lock);
+    }
+}
+
+oh_status_t oh_table_begin(oh_table_t *t, oh_write_t *w, const oh_key_t *key, bool room) {
+    oh_segment_t *s = oh_table_lock_segment(t, key->hash);
+    if (s == NULL)
+        return OH_CLOSED;
+    w->retired = false;
+    if (room) {
+        oh_status_t status = OH_OK;
+        oh_segment_t *roomy = make_room(t, s, key->hash, &status);
+        /* Without memory for a rebuild the segment still serves while it has an EMPTY slot. */
+        if (roomy == NULL && (status == OH_CLOSED || s->used >= oh_segment_capacity(s))) {
+            oh_unlock(&s->lock);
+            return status;
+        }
+        w->retired = roomy != s;
+        if (roomy != NULL)
+            s = roomy;
+    }
+    w->segment = s;
+    oh_segment_look(w, key);
+    return OH_OK;
+}
+
+oh_status_t oh_table_put(oh_table_t *t, oh_write_t *w, oh_item_t *item) {
+    if (!oh_segment_copy_item(w, item, t->tag))
+        return OH_ENOMEM;
+    oh_segment_store_item(w, item);
+    w->retired |= w->found && w->entry.box != NULL;
+    return OH_OK;
+}
+
+void oh_table_remove(oh_table_t *t, oh_write_t *w) {
+    oh_segment_t *s = w->segment;
+    w->retired |= w->entry.box != NULL;
+    oh_segment_kill(s, w->slot);
+    uint32_t live = oh_load_relaxed(&s->live);
+    if (s->groups > 4 && live < s->groups / 2) { /* an eighth of the slots */
+        oh_status_t status;
+        oh_segment_t *smaller = oh_table_rebuild(t, s, live / 8, &status);
+        if (smaller != NULL) {
+            w->segment = smaller;
+            w->retired = true;
+        }
+    }
+}
+
+void oh_table_end(oh_table_t *t, oh_write_t *w) {
+    (void)t;
+    oh_unlock(&w->segment->lock);
+    if (oh_unlikely(w->retired)) {
+        oh_epoch_collect(COLLECT_BUDGET);
+        oh_reaper_hint();
+    }
+}
+
+/* --- Walking --- */
+
+static uint64_t segment_end(const oh_segment_t *s) {
+    return (uint64_t)s->prefix + ((uint64_t)1 << (32 - s->depth));
+}
+
+uint32_t oh_table_scan_room(const oh_table_t *t, oh_position_t position) {
+    const oh_segment_t *s = position < OH_POSITION_END ? segment_for(t, (uint32_t)position) : NULL;
+    return s == NULL ? 0 : s->groups * OH_GROUP_SLOTS;
+}
+
+oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *entries,
+                          uint32_t room, uint32_t *count) {
+    uint32_t n = 0;
+    oh_segment_t *s = oh_table_lock_segment(t, (uint32_t)*position);
+    if (s == NULL)
+        return OH_CLOSED;
+    if (oh_load_relaxed(&s->live) > room) {
+        oh_unlock(&s->lock);
+        return OH_LIMIT;
+    }
+    for (uint32_t i = 0; i < s->groups * OH_GROUP_SLOTS; i++) {
+        uint32_t form = oh_segment_meta(s, i) & OH_META_FORM;
+        const oh_slot_t *slot = oh_segment_slot(s, i);
+        oh_word_t value = oh_load_relaxed(&slot->value);
+        if (value != OH_WORD_NONE)
+            oh_segment_entry(form, oh_load_relaxed(&slot->key), value, &entries[n++]);
+    }
+    *position = segment_end(s);
+    oh_unlock(&s->lock);
+    *count = n;
+    return OH_OK;
+}
+
+oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_t count,
+                           oh_table_stats_t *stats) {
+    if (*position == 0) {
+        const oh_directory_t *d = oh_load_acquire(&t->directory);
+        stats->bytes += sizeof *t + (d == NULL ? 0 : directory_bytes(d));
+    }
+    for (; count > 0 && *position < OH_POSITION_END; count--) {
+        oh_segment_t *s = oh_table_lock_segment((oh_table_t *)t, (uint32_t)*position);
+        if (s == NULL)
+            return OH_CLOSED;
+        stats->size += oh_load_relaxed(&s->live);
+        stats->bytes += oh_segment_bytes(s);
+        stats->segments++;
+        stats->boxes += s->boxes;
+        *position = segment_end(s);
+        oh_unlock(&s->lock);
+    }
+    return OH_OK;
+}
+
+bool oh_table_valid(oh_table_t *t) {
+    bool valid = true;
+    for (oh_position_t position = 0; valid && position < OH_POSITION_END;) {
+        oh_segment_t *s = oh_table_lock_segment(t, (uint32_t)position);
+        if (s == NULL)
+            return true;
+        valid = s->depth <= OH_DEPTH_MAX && (s->prefix & (uint32_t)(segment_end(s) - 1 - s->prefix)) == 0 &&
+                s->prefix == position && oh_segment_valid(s, t->salt);
+        position = segment_end(s);
+        oh_unlock(&s->lock);
+    }
+    return valid;
+}

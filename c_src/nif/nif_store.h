@@ -1,0 +1,71 @@
+/*
+ * nif_store: what the files of the store's glue share.
+ *
+ * A call on a normal scheduler handles terms up to STORE_INLINE_WORDS; with larger ones, or with terms
+ * whose size cannot be told in bounded time, the same function runs again on a dirty CPU scheduler.
+ */
+#ifndef NIF_STORE_H
+#define NIF_STORE_H
+
+#include "nif.h"
+#include "nif_size.h"
+
+#include "../core/oh_table.h"
+
+/* Terms up to this many words are copied, hashed and compared where the caller is: about 50 us. */
+#define STORE_INLINE_WORDS 8192
+/* The same for the bytes of binaries in keys, which are hashed and compared byte by byte. */
+#define STORE_INLINE_KEY_BYTES 65536
+/* Terms up to this many words share an arena; larger ones get an environment of their own. */
+#define STORE_SHARED_WORDS 512
+/* Objects in one list that are inserted where the caller is. */
+#define STORE_INLINE_OBJECTS 500
+
+typedef enum { STORE_PUBLIC, STORE_PROTECTED, STORE_PRIVATE } store_protection_t;
+
+typedef struct {
+    oh_table_t *table;
+    uint32_t keypos; /* one-based */
+    store_protection_t protection;
+    ERL_NIF_TERM name; /* an atom */
+    ErlNifPid owner;
+} store_t;
+
+typedef enum { STORE_READ, STORE_WRITE } store_access_t;
+
+typedef ERL_NIF_TERM store_fun_t(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+
+/* What a step of a call came to. */
+typedef enum {
+    STEP_OK,
+    STEP_BADARG,
+    STEP_ENOMEM,
+    STEP_DIRTY /* too large for this scheduler */
+} step_t;
+
+extern const oh_term_ops_t store_ops;
+
+/* True on a dirty scheduler, where size does not matter. */
+bool store_is_dirty(void);
+
+/* The table behind term, if the caller may access it so. */
+bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t access, store_t **s);
+
+/* The key as the core takes it. */
+step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, oh_key_t *key);
+
+/* An object (a tuple) or a pair as an item; with a box, filled in, if it is large. */
+step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, oh_item_t *item);
+step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TERM value,
+                  oh_item_t *item);
+/* Frees the box of an item that was not written. */
+void store_item_drop(oh_item_t *item);
+
+/* The entry's object, its value or an element of it, copied for the caller. */
+ERL_NIF_TERM store_make_object(ErlNifEnv *env, const oh_entry_t *entry);
+
+/* The term that ends a call: badarg, {error, enomem}, or the same call again on a dirty scheduler. */
+ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,
+                       const ERL_NIF_TERM argv[]);
+
+#endif

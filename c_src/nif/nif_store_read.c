@@ -1,0 +1,145 @@
+/*
+ * The store's lock-free reads. Each takes one look-up and a copy of what it returns; O(1) but for the
+ * copy. Keys and objects beyond STORE_INLINE_WORDS are handled on a dirty scheduler.
+ */
+#include "nif_store.h"
+
+typedef enum { FOUND, ABSENT, ENDED } look_t;
+
+/* Looks argv[1] up in the store argv[0]. FOUND and ABSENT leave the caller pinned; ENDED has the call's
+ * result. */
+static look_t look_up(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_NIF_TERM argv[],
+                      oh_entry_t *entry, ERL_NIF_TERM *result) {
+    store_t *s;
+    oh_key_t key;
+    step_t step = STEP_BADARG;
+    if (!store_get(env, argv[0], STORE_READ, &s) ||
+        (step = store_key(env, s, argv[1], &key)) != STEP_OK || !oh_epoch_pin()) {
+        *result = store_end(env, step, fun, argc, argv);
+        return ENDED;
+    }
+    oh_status_t status = oh_table_get(s->table, &key, entry);
+    if (oh_likely(status == OH_OK)) {
+        if (oh_likely(entry->box == NULL || entry->box->words <= STORE_INLINE_WORDS ||
+                      store_is_dirty()))
+            return FOUND;
+        step = STEP_DIRTY;
+    } else if (status == OH_NOT_FOUND) {
+        return ABSENT;
+    } else {
+        step = STEP_BADARG;
+    }
+    oh_epoch_unpin();
+    *result = store_end(env, step, fun, argc, argv);
+    return ENDED;
+}
+
+/* store_lookup(Store, Key) -> [Object] */
+ERL_NIF_TERM nif_store_lookup(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_entry_t entry;
+    ERL_NIF_TERM result;
+    look_t look = look_up(env, nif_store_lookup, argc, argv, &entry, &result);
+    if (look == ENDED)
+        return result;
+    result = look == FOUND ? enif_make_list1(env, store_make_object(env, &entry))
+                           : enif_make_list(env, 0);
+    oh_epoch_unpin();
+    return result;
+}
+
+/* store_member(Store, Key) */
+ERL_NIF_TERM nif_store_member(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_entry_t entry;
+    ERL_NIF_TERM result;
+    look_t look = look_up(env, nif_store_member, argc, argv, &entry, &result);
+    if (look == ENDED)
+        return result;
+    oh_epoch_unpin();
+    return look == FOUND ? nif_atom.true_ : nif_atom.false_;
+}
+
+/* The element at position, or false. */
+static bool make_element(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM position,
+                         ERL_NIF_TERM *result) {
+    unsigned pos;
+    if (!enif_get_uint(env, position, &pos) || pos == 0)
+        return false;
+    if (entry->form == OH_FORM_VALUE) {
+        if (pos <= 2)
+            *result = enif_make_copy(env, pos == 1 ? entry->key : entry->value);
+        return pos <= 2;
+    }
+    const ERL_NIF_TERM *element;
+    int arity;
+    if (!enif_get_tuple(env, entry->value, &arity, &element) || pos > (unsigned)arity)
+        return false;
+    *result = enif_make_copy(env, element[pos - 1]);
+    return true;
+}
+
+static ERL_NIF_TERM lookup_element(ErlNifEnv *env, store_fun_t *fun, int argc,
+                                   const ERL_NIF_TERM argv[], const ERL_NIF_TERM *otherwise) {
+    oh_entry_t entry;
+    ERL_NIF_TERM result;
+    look_t look = look_up(env, fun, argc, argv, &entry, &result);
+    if (look == ENDED)
+        return result;
+    bool made = false;
+    if (look == FOUND) {
+        made = make_element(env, &entry, argv[2], &result);
+    } else if (otherwise != NULL) {
+        result = *otherwise;
+        made = true;
+    }
+    oh_epoch_unpin();
+    return made ? result : enif_make_badarg(env);
+}
+
+/* store_lookup_element(Store, Key, Position) */
+ERL_NIF_TERM nif_store_lookup_element(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return lookup_element(env, nif_store_lookup_element, argc, argv, NULL);
+}
+
+/* store_lookup_element_or(Store, Key, Position, Default) */
+ERL_NIF_TERM nif_store_lookup_element_or(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    int position;
+    if (!enif_get_int(env, argv[2], &position) || position < 1)
+        return enif_make_badarg(env);
+    return lookup_element(env, nif_store_lookup_element_or, argc, argv, &argv[3]);
+}
+
+/* The value of a {Key, Value} object; false for objects of another shape. */
+static bool make_value(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM *result) {
+    if (entry->form != OH_FORM_VALUE)
+        return false;
+    *result = enif_make_copy(env, entry->value);
+    return true;
+}
+
+/* store_get(Store, Key, Default) */
+ERL_NIF_TERM nif_store_get(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_entry_t entry;
+    ERL_NIF_TERM result;
+    look_t look = look_up(env, nif_store_get, argc, argv, &entry, &result);
+    if (look == ENDED)
+        return result;
+    bool made = look == ABSENT || make_value(env, &entry, &result);
+    oh_epoch_unpin();
+    if (!made)
+        return enif_make_badarg(env);
+    return look == ABSENT ? argv[2] : result;
+}
+
+/* store_fetch(Store, Key) -> {ok, Value} | error */
+ERL_NIF_TERM nif_store_fetch(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_entry_t entry;
+    ERL_NIF_TERM result;
+    look_t look = look_up(env, nif_store_fetch, argc, argv, &entry, &result);
+    if (look == ENDED)
+        return result;
+    bool made = look == ABSENT || make_value(env, &entry, &result);
+    oh_epoch_unpin();
+    if (!made)
+        return enif_make_badarg(env);
+    return look == ABSENT ? nif_atom.error : nif_ok(env, result);
+}

@@ -36,7 +36,8 @@ OS := $(shell uname -s)
 ifeq ($(OS),Darwin)
 SHARED := -bundle -undefined dynamic_lookup
 else
-SHARED := -shared
+# nodelete: see upgrade in nif_main.c.
+SHARED := -shared -Wl,-z,nodelete
 endif
 
 STD          := -std=gnu11 -Wall -Wextra -fPIC -fvisibility=hidden -pthread

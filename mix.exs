@@ -7,6 +7,7 @@ defmodule Offheap.MixProject do
       version: "0.1.0",
       elixir: "~> 1.14",
       compilers: [:offheap_native] ++ Mix.compilers(),
+      elixirc_paths: elixirc_paths(Mix.env()),
       start_permanent: Mix.env() == :prod,
       description: "Off-heap structures in C: atomics, buffers, tables and ports",
       package: package(),
@@ -15,8 +16,19 @@ defmodule Offheap.MixProject do
   end
 
   def application do
-    [extra_applications: [:logger]]
+    [
+      mod: {:offheap_app, []},
+      registered: [:offheap_sup, :offheap_port_pool],
+      extra_applications: extra_applications(Mix.env())
+    ]
   end
+
+  defp elixirc_paths(:test), do: ["lib", "test/support"]
+  defp elixirc_paths(_), do: ["lib"]
+
+  # PropEr is an application of the machine's Erlang, not of hex: named here, it stays on the code path.
+  defp extra_applications(:test), do: [:logger, :proper]
+  defp extra_applications(_), do: [:logger]
 
   defp package do
     [
@@ -35,6 +47,8 @@ defmodule Mix.Tasks.Compile.OffheapNative do
   # package from hex is needed for it.
   use Mix.Task.Compiler
 
+  @outputs ["offheap_nif.so", "offheap_port"]
+
   @impl true
   def run(_args) do
     app_path = Mix.Project.app_path()
@@ -42,6 +56,10 @@ defmodule Mix.Tasks.Compile.OffheapNative do
     priv = Path.join(app_path, "priv")
     if match?({:ok, _}, File.read_link(priv)), do: File.rm!(priv)
     File.mkdir_p!(priv)
+    # Mix also copies over it what a plain make left in the source's, older or not.
+    for file <- @outputs, File.regular?(Path.join([__DIR__, "priv", file])) do
+      File.rm(Path.join(priv, file))
+    end
 
     env = [
       {"MIX_APP_PATH", app_path},
@@ -68,7 +86,7 @@ defmodule Mix.Tasks.Compile.OffheapNative do
 
   @impl true
   def clean do
-    for file <- ["offheap_nif.so", "offheap_port"] do
+    for file <- @outputs do
       File.rm(Path.join([Mix.Project.app_path(), "priv", file]))
     end
 

@@ -48,8 +48,7 @@ void oh_free_aligned(void *ptr) {
 
 void *oh_zalloc_big(size_t bytes) {
     if (bytes >= OH_ALLOC_MAP_BYTES) {
-        void *ptr =
-            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return ptr == MAP_FAILED ? NULL : ptr;
     }
     void *ptr = oh_alloc_aligned(bytes, OH_CACHE_LINE);

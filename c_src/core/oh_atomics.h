@@ -1,8 +1,8 @@
 /*
  * oh_atomics: an array of 64-bit cells, each read and changed atomically.
  *
- * Cells are words; arithmetic wraps modulo 2^64, so signed and unsigned arrays share every function.
- * The caller checks indices: 0 <= index < oh_atomics_size.
+ * Cells are words; arithmetic wraps modulo 2^64, so signed and unsigned arrays share every
+ * function. The caller checks indices: 0 <= index < oh_atomics_size.
  *
  * Call                   Threads  Memory order                Progress
  * ---------------------  -------  --------------------------  ---------
@@ -13,8 +13,8 @@
  * sum, read              any      acquire, cell by cell       wait-free; not one instant
  * new, free              one      the caller publishes        as the allocator
  *
- * A put or read-modify-write is ordered with every other one (a full barrier, as in OTP's atomics). A
- * get that meets the value of a put sees all that came before the put.
+ * A put or read-modify-write is ordered with every other one (a full barrier, as in OTP's atomics).
+ * A get that meets the value of a put sees all that came before the put.
  */
 #ifndef OH_ATOMICS_H
 #define OH_ATOMICS_H

@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 
-/* Objects wait in the list of their tag's epoch, modulo this. Retirers use the lists of the current and
- * the previous epoch; collect takes the list of three epochs ago. */
+/* Objects wait in the list of their tag's epoch, modulo this. Retirers use the lists of the current
+ * and the previous epoch; collect takes the list of three epochs ago. */
 #define LIMBO_LISTS 4
 /* An object is free to go this many epochs after its tag. */
 #define GRACE 3
@@ -22,7 +22,7 @@ struct oh_epoch_domain {
 _Static_assert(offsetof(oh_epoch_domain_t, epoch) == 0, "oh_epoch_global reads the first word");
 
 oh_epoch_domain_t *oh_epoch_domain;
-_Thread_local oh_epoch_record_t *oh_epoch_self;
+_Thread_local oh_epoch_record_t *oh_epoch_self OH_TLS_FAST;
 
 /* Gives a record back when its thread ends. */
 static pthread_key_t record_key;
@@ -113,8 +113,8 @@ void oh_epoch_retire(oh_retired_t *object, size_t bytes, void (*free)(oh_retired
     limbo_push(domain, object);
 }
 
-/* Moves the epoch on if every pinned thread has seen the current one. Caller holds collecting, so the
- * epoch changes nowhere else. */
+/* Moves the epoch on if every pinned thread has seen the current one. Caller holds collecting, so
+ * the epoch changes nowhere else. */
 static bool advance(oh_epoch_domain_t *domain) {
     uint64_t epoch = oh_load_acquire(&domain->epoch);
     for (oh_epoch_record_t *r = oh_load_acquire(&domain->records); r != NULL; r = r->next) {

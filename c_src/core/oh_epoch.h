@@ -1,40 +1,42 @@
 /*
  * oh_epoch: epoch-based reclamation, so that readers follow pointers without a lock.
  *
- * A reader pins the epoch, follows pointers, copies what it needs, unpins. A writer takes an object out
- * of every shared place and then retires it; it is freed once every thread that was pinned at that
- * moment has unpinned. After K. Fraser, "Practical lock-freedom" (2004), with one global epoch and a
- * record a thread.
+ * A reader pins the epoch, follows pointers, copies what it needs, unpins. A writer takes an object
+ * out of every shared place and then retires it; it is freed once every thread that was pinned at
+ * that moment has unpinned. After K. Fraser, "Practical lock-freedom" (2004), with one global epoch
+ * and a record a thread.
  *
  * Call      Threads                       Progress
- * --------  ----------------------------  --------------------------------------------------------------
- * pin       any, not nested               wait-free, but a thread's first call, which allocates its record
- * unpin     the thread that pinned        wait-free
- * retire    any, pinned                   lock-free
- * collect   any, pinned or not            non-blocking: one collects at a time, the others return at once
- * drain     one, nobody pinned            blocking: tests and shutdown only
+ * --------  ----------------------------
+ * -------------------------------------------------------------- pin       any, not nested
+ * wait-free, but a thread's first call, which allocates its record unpin     the thread that pinned
+ * wait-free retire    any, pinned                   lock-free collect   any, pinned or not
+ * non-blocking: one collects at a time, the others return at once drain     one, nobody pinned
+ * blocking: tests and shutdown only
  *
- * There is one domain in a process. It outlives a reload of the library: the new code attaches to the
- * domain of the old (oh_epoch_attach). The layout of its structures is therefore versioned.
+ * There is one domain in a process. It outlives a reload of the library: the new code attaches to
+ * the domain of the old (oh_epoch_attach). The layout of its structures is therefore versioned.
  *
- * Why it is safe. Let an object be retired with tag T, the global epoch that the pinned retirer loaded.
+ * Why it is safe. Let an object be retired with tag T, the global epoch that the pinned retirer
+ * loaded.
  *
- *   1. A pinned thread holds the epoch down: advance (A2) reads every record by a read-modify-write and
- *      passes only if each pinned record shows the current epoch. So while the retirer is pinned the
+ *   1. A pinned thread holds the epoch down: advance (A2) reads every record by a read-modify-write
+ * and passes only if each pinned record shows the current epoch. So while the retirer is pinned the
  *      global epoch is at most T + 1.
- *   2. Pin (P1) and scan (A2) are both read-modify-writes of the record's state, so one comes first. If
- *      the pin comes first, the scan sees it. If the scan comes first, the pin reads what the scan wrote
- *      and synchronises with it: all that the scanning thread knew, in particular every unlink before
- *      the object's retirement, is visible to the reads after the pin, which cannot reach the object.
- *   3. The advance from T + 2 to T + 3 scans after the retirer unpinned (1), hence after the unlink. By
- *      2, each thread it finds pinned at T + 2 cannot reach the object (its pin loaded the epoch by
- *      acquire from an advance that came after the unlink), and no thread is pinned below.
- *   4. Collect frees objects with T + 3 <= global epoch. Unpin is a release (U1) that the scan acquires
- *      (A2), so every access of every reader happens before the free.
+ *   2. Pin (P1) and scan (A2) are both read-modify-writes of the record's state, so one comes
+ * first. If the pin comes first, the scan sees it. If the scan comes first, the pin reads what the
+ * scan wrote and synchronises with it: all that the scanning thread knew, in particular every
+ * unlink before the object's retirement, is visible to the reads after the pin, which cannot reach
+ * the object.
+ *   3. The advance from T + 2 to T + 3 scans after the retirer unpinned (1), hence after the
+ * unlink. By 2, each thread it finds pinned at T + 2 cannot reach the object (its pin loaded the
+ * epoch by acquire from an advance that came after the unlink), and no thread is pinned below.
+ *   4. Collect frees objects with T + 3 <= global epoch. Unpin is a release (U1) that the scan
+ * acquires (A2), so every access of every reader happens before the free.
  *
- * A pin costs 2.3 ns here (one exchange). A plain store with membarrier(2) on the writer's side would
- * cost 0.5 ns, is Linux's alone, and takes an interrupt to every core at each advance: not worth 1.8 ns
- * of a 30 ns call.
+ * A pin costs 2.3 ns here (one exchange). A plain store with membarrier(2) on the writer's side
+ * would cost 0.5 ns, is Linux's alone, and takes an interrupt to every core at each advance: not
+ * worth 1.8 ns of a 30 ns call.
  */
 #ifndef OH_EPOCH_H
 #define OH_EPOCH_H
@@ -66,14 +68,15 @@ typedef struct {
     uint64_t pending_bytes; /* what they said they hold */
 } oh_epoch_stats_t;
 
-extern _Thread_local oh_epoch_record_t *oh_epoch_self;
+extern _Thread_local oh_epoch_record_t *oh_epoch_self OH_TLS_FAST;
 extern oh_epoch_domain_t *oh_epoch_domain;
 
-/* Makes this library use domain, or a new one for NULL. OH_ENOMEM. Before all other calls; again with
- * the same domain is allowed. */
+/* Makes this library use domain, or a new one for NULL. OH_ENOMEM. Before all other calls; again
+ * with the same domain is allowed. */
 oh_status_t oh_epoch_attach(oh_epoch_domain_t *domain);
 
-/* The library's code goes away while the domain stays: threads that end later do not call into it. */
+/* The library's code goes away while the domain stays: threads that end later do not call into it.
+ */
 void oh_epoch_detach(void);
 
 /* Frees the domain, records included; all that is retired is freed first. Tests only. */
@@ -87,8 +90,8 @@ static inline _Atomic uint64_t *oh_epoch_global(void) {
     return (_Atomic uint64_t *)(void *)oh_epoch_domain;
 }
 
-/* Pins the calling thread: until unpin, nothing that it can reach by acquire loads is freed. False when
- * the thread's record could not be allocated. Order: acquire and release. */
+/* Pins the calling thread: until unpin, nothing that it can reach by acquire loads is freed. False
+ * when the thread's record could not be allocated. Order: acquire and release. */
 static inline bool oh_epoch_pin(void) {
     oh_epoch_record_t *self = oh_epoch_self;
     if (oh_unlikely(self == NULL) && (self = oh_epoch_register()) == NULL)
@@ -103,9 +106,9 @@ static inline void oh_epoch_unpin(void) {
     oh_store_release(&oh_epoch_self->state, 0); /* U1: pairs with A2 */
 }
 
-/* Hands over an object that no shared place points to any more: free(object) runs on some thread, after
- * every thread pinned now has unpinned. bytes is for the statistics. The caller is pinned, and may use
- * the object until it unpins. */
+/* Hands over an object that no shared place points to any more: free(object) runs on some thread,
+ * after every thread pinned now has unpinned. bytes is for the statistics. The caller is pinned,
+ * and may use the object until it unpins. */
 void oh_epoch_retire(oh_retired_t *object, size_t bytes, void (*free)(oh_retired_t *self));
 
 /* Tries to advance the epoch and frees at most budget objects. Returns how many it freed. */
@@ -119,8 +122,8 @@ uint64_t oh_epoch_pending(void);
 
 oh_epoch_stats_t oh_epoch_stats(void);
 
-/* The invariants: no record pinned beyond the global epoch, none more than the argument above allows
- * behind it, nothing on the ready list too young. Any thread, any time. */
+/* The invariants: no record pinned beyond the global epoch, none more than the argument above
+ * allows behind it, nothing on the ready list too young. Any thread, any time. */
 bool oh_epoch_valid(void);
 
 #endif

@@ -2,14 +2,14 @@
  * oh_lock: a mutex of four bytes, for critical sections of a microsecond.
  *
  * Call     Threads              Order     Progress
- * -------  -------------------  --------  ----------------------------------------------------------
+ * -------  -------------------  -------- ----------------------------------------------------------
  * lock     any                  acquire   blocking: spins for about a microsecond, then sleeps
  * trylock  any                  acquire   wait-free
  * unlock   the one that locked  release   wait-free
  *
- * On Linux a waiter sleeps in futex(2) (U. Drepper, "Futexes are tricky", mutex 2); elsewhere it gives
- * up the processor and tries again. pthread_mutex_t has 40 bytes, and one stands in each segment of a
- * table.
+ * On Linux a waiter sleeps in futex(2) (U. Drepper, "Futexes are tricky", mutex 2); elsewhere it
+ * gives up the processor and tries again. pthread_mutex_t has 40 bytes, and one stands in each
+ * segment of a table.
  */
 #ifndef OH_LOCK_H
 #define OH_LOCK_H

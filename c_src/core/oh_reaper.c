@@ -14,8 +14,8 @@
 
 static struct {
     _Atomic(oh_reaper_job_t *) jobs; /* newest first */
-    _Atomic bool awake;              /* false: the thread sleeps, or is about to, without a time-out */
-    pthread_mutex_t mutex;           /* guards the sleep, users and stopping */
+    _Atomic bool awake;    /* false: the thread sleeps, or is about to, without a time-out */
+    pthread_mutex_t mutex; /* guards the sleep, users and stopping */
     pthread_cond_t wake;
     pthread_t thread;
     unsigned users;

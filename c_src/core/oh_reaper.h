@@ -2,9 +2,9 @@
  * oh_reaper: one background thread that does what no scheduler should wait for.
  *
  * Unmapping gigabytes and freeing a table of millions of entries take milliseconds; destructors and
- * 'down' callbacks run on schedulers and may take microseconds. They push a job here. The thread also
- * frees what the epochs have retired when nobody else writes, so that memory does not linger after the
- * last write.
+ * 'down' callbacks run on schedulers and may take microseconds. They push a job here. The thread
+ * also frees what the epochs have retired when nobody else writes, so that memory does not linger
+ * after the last write.
  *
  * Call   Threads                         Progress
  * -----  ------------------------------  --------------------------------------------------------
@@ -24,8 +24,8 @@ typedef struct oh_reaper_job {
     void (*run)(struct oh_reaper_job *self); /* owns self; any duration; may push and retire */
 } oh_reaper_job_t;
 
-/* Starts the thread, or counts one more user of the running one. OH_ENOMEM when there is no thread to
- * be had. */
+/* Starts the thread, or counts one more user of the running one. OH_ENOMEM when there is no thread
+ * to be had. */
 oh_status_t oh_reaper_start(void);
 /* Ends the thread when its last user stops. */
 void oh_reaper_stop(void);
@@ -36,8 +36,8 @@ void oh_reaper_push(oh_reaper_job_t *job);
 /* Tells the reaper that the epochs hold something to free. Cheap enough for every retirement. */
 void oh_reaper_hint(void);
 
-/* Ends what oh_zalloc_big gave: a small block at once, a big one on the reaper's thread, since unmapping
- * takes time in proportion to its pages. O(1) for the caller. */
+/* Ends what oh_zalloc_big gave: a small block at once, a big one on the reaper's thread, since
+ * unmapping takes time in proportion to its pages. O(1) for the caller. */
 void oh_reaper_free_big(void *ptr, size_t bytes);
 
 #endif

@@ -3,16 +3,25 @@
 
 #include <string.h>
 
-/* Sizes of values in words, as four bits of meta remember them: rounded up, exact for the usual tuples.
- * Only writers look at these bits, to account for garbage. */
+/* Sizes of values in words, as four bits of meta remember them: rounded up, exact for the usual
+ * tuples. Only writers look at these bits, to account for garbage. */
 static const uint16_t size_class_words[16] = {0,  2,  3,  4,  5,  6,   8,   10,
                                               12, 16, 24, 32, 64, 128, 256, 512};
+
+/* Keys leave no note of their size; those that are not immediate are usually a small tuple or
+ * binary. */
+#define KEY_WORDS 6
 
 static uint32_t size_class(uint32_t words) {
     uint32_t class = 0;
     while (class < 15 && size_class_words[class] < words)
-        class++;
+        class ++;
     return class;
+}
+
+/* As accounted for: what comes into an arena and what dies in it are rounded alike. */
+static uint32_t rounded(uint32_t words) {
+    return size_class_words[size_class(words)];
 }
 
 static uint32_t meta_words(uint32_t meta) {
@@ -120,8 +129,8 @@ static void count_box(oh_segment_t *s, const oh_box_t *box, int by) {
     s->box_words += by > 0 ? box->words : -box->words;
 }
 
-/* Publishes the words in the first EMPTY slot of key's probe sequence, which comes after every slot that
- * the key has had. There must be one. */
+/* Publishes the words in the first EMPTY slot of key's probe sequence, which comes after every slot
+ * that the key has had. There must be one. */
 static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_t key_word,
                   oh_word_t value, uint32_t value_words) {
     uint32_t g = oh_segment_home(s, key->hash);
@@ -156,13 +165,14 @@ static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t va
         set_meta(s, slot, sized);
 }
 
-/* The slot that an item of this form can go to as it is, or OH_SLOT_NONE. An entry that is there keeps
- * its slot or moves to a later one; never to an earlier, which a reader may have passed. */
+/* The slot that an item of this form can go to as it is, or OH_SLOT_NONE. An entry that is there
+ * keeps its slot or moves to a later one; never to an earlier, which a reader may have passed. */
 static uint32_t reusable_slot(const oh_write_t *w, oh_form_t form) {
     uint32_t slot = w->found ? w->slot : w->dead_slot;
     if (slot == OH_SLOT_NONE || form == OH_FORM_BOX)
         return OH_SLOT_NONE;
-    return (oh_segment_meta(w->segment, slot) & OH_META_FORM) == (uint32_t)form ? slot : OH_SLOT_NONE;
+    return (oh_segment_meta(w->segment, slot) & OH_META_FORM) == (uint32_t)form ? slot
+                                                                                : OH_SLOT_NONE;
 }
 
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
@@ -175,8 +185,8 @@ bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
     uint32_t reused = reusable_slot(w, item->form);
     bool copies_key = !item->key.immediate && reused == OH_SLOT_NONE;
     item->arena_value = item->value;
-    item->arena_key = reused == OH_SLOT_NONE ? item->key.word
-                                             : oh_load_relaxed(&oh_segment_slot(s, reused)->key);
+    item->arena_key =
+        reused == OH_SLOT_NONE ? item->key.word : oh_load_relaxed(&oh_segment_slot(s, reused)->key);
     if (item->value_immediate && !copies_key)
         return true;
     void *arena = oh_segment_arena(s);
@@ -184,7 +194,7 @@ bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
         return false;
     if (!item->value_immediate) {
         item->arena_value = s->ops->arena_copy(arena, item->value);
-        s->arena_words += item->value_words;
+        s->arena_words += rounded(item->value_words);
     }
     if (item->arena_value == OH_WORD_NONE)
         return false;
@@ -192,7 +202,7 @@ bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
         item->arena_key = s->ops->object_key(arena, item->arena_value, tag);
     } else if (copies_key) {
         item->arena_key = s->ops->arena_copy(arena, item->key.word);
-        s->arena_words += item->key_words;
+        s->arena_words += KEY_WORDS;
     }
     return item->arena_key != OH_WORD_NONE;
 }
@@ -240,11 +250,23 @@ static bool copy_terms(oh_segment_t *to, uint32_t meta, uint32_t tag, oh_word_t 
         return false;
     if (!immediate_value && (*value = to->ops->arena_copy(arena, *value)) == OH_WORD_NONE)
         return false;
+    to->arena_words += meta_words(meta);
     if (immediate_key)
         return true;
-    *key = (meta & OH_META_FORM) == OH_FORM_OBJECT ? to->ops->object_key(arena, *value, tag)
-                                                   : to->ops->arena_copy(arena, *key);
+    if ((meta & OH_META_FORM) == OH_FORM_OBJECT) {
+        *key = to->ops->object_key(arena, *value, tag);
+    } else {
+        *key = to->ops->arena_copy(arena, *key);
+        to->arena_words += KEY_WORDS;
+    }
     return *key != OH_WORD_NONE;
+}
+
+/* The hash of a slot's key, which is not in a box. */
+static uint32_t key_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
+    oh_word_t key = oh_load_relaxed(&oh_segment_slot(s, slot)->key);
+    return (oh_segment_meta(s, slot) & OH_META_IMM) != 0 ? oh_hash_immediate(key, salt)
+                                                         : s->ops->hash(key, salt);
 }
 
 uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
@@ -260,7 +282,7 @@ uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
         else if ((oh_segment_meta(s, i) & OH_META_FORM) == OH_FORM_BOX)
             hashes[i] = box_of(value)->hash;
         else
-            hashes[i] = s->ops->hash(oh_load_relaxed(&slot->key), salt);
+            hashes[i] = key_hash(s, i, salt);
     }
     return hashes;
 }
@@ -296,11 +318,6 @@ bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashe
         to->arena = from->arena;
         to->arena_words = from->arena_words;
         to->dead_words = from->dead_words;
-    } else if (to->arena != NULL) {
-        /* What was copied, estimated: the arena's live part, by the entries that came along. */
-        uint64_t dead = from->dead_words < from->arena_words ? from->dead_words : from->arena_words;
-        to->arena_words = (from->arena_words - dead) * oh_load_relaxed(&to->live) /
-                          oh_load_relaxed(&from->live);
     }
     return true;
 }
@@ -324,7 +341,7 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
         live++;
         oh_key_t key = {.word = oh_load_relaxed(&oh_segment_slot(s, i)->key),
                         .immediate = (meta & OH_META_IMM) != 0};
-        key.hash = s->ops->hash(key.word, salt);
+        key.hash = key_hash(s, i, salt);
         if ((meta & OH_META_FORM) == OH_FORM_BOX) {
             boxes++;
             box_words += box_of(value)->words;

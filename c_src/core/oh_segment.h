@@ -1,8 +1,8 @@
 /*
  * oh_segment: a piece of a table, up to a thousand entries and the arena that holds their terms.
  *
- * Internal to oh_table; the layout and the rules for readers and writers stand in oh_table.h. Functions
- * that change a segment are called with its lock held.
+ * Internal to oh_table; the layout and the rules for readers and writers stand in oh_table.h.
+ * Functions that change a segment are called with its lock held.
  */
 #ifndef OH_SEGMENT_H
 #define OH_SEGMENT_H
@@ -12,10 +12,11 @@
 
 #define OH_GROUP_SLOTS 4
 
-/* Entries beyond which a segment splits. Measured: below 512 the arenas' own size weighs on every entry
- * (2.5 KB / 512 = 5 bytes), above 2048 a rebuild takes longer than 100 us. */
+/* Entries beyond which a segment splits. Measured: below 512 the arenas' own size weighs on every
+ * entry (2.5 KB / 512 = 5 bytes), above 2048 a rebuild takes longer than 100 us. */
 #define OH_SEGMENT_LIVE_MAX 1024
-/* Words in an arena beyond which a segment is rebuilt or splits: bounds the time a rebuild takes. */
+/* Words in an arena beyond which a segment is rebuilt or splits: bounds the time a rebuild takes.
+ */
 #define OH_SEGMENT_WORDS_MAX 16384
 /* The largest term that shares an arena; larger ones get a box. */
 #define OH_SEGMENT_TERM_WORDS_MAX 512
@@ -38,18 +39,19 @@ struct oh_segment {
     uint32_t groups;
     uint32_t prefix; /* the top depth bits of the hashes, in place; the others 0 */
     uint8_t depth;
-    bool arena_moved; /* the arena lives on in the segment that replaced this one; written once retired */
+    bool arena_moved; /* the arena lives on in the segment that replaced this one; written once
+                         retired */
     oh_group_t *group;
 
     /* Guarded by lock. */
     _Alignas(OH_CACHE_LINE) oh_lock_t lock;
-    bool replaced;      /* writers look in the directory again */
-    uint8_t contention; /* how often a writer had to wait */
-    uint32_t used;      /* slots that are not EMPTY */
+    bool replaced;         /* writers look in the directory again */
+    uint8_t contention;    /* how often a writer had to wait */
+    uint32_t used;         /* slots that are not EMPTY */
     _Atomic uint32_t live; /* read without the lock by stats */
     uint32_t boxes;
     uint64_t box_words;
-    void *arena;         /* NULL until a term needs it */
+    void *arena;          /* NULL until a term needs it */
     uint64_t arena_words; /* what was ever copied into it */
     uint64_t dead_words;  /* of which nobody needs any more, at least */
 
@@ -60,11 +62,19 @@ struct oh_segment {
 
 #define OH_META_FORM  0x0003u
 #define OH_META_IMM   0x0004u
-#define OH_META_MATCH 0xff84u /* tag and immediate: what a key is compared with */
-#define OH_META_GRAVE 0x0004u /* form 0: matches nothing, is not empty */
+#define OH_META_MATCH 0xff84ull /* tag and immediate: what a key is compared with */
+#define OH_META_GRAVE 0x0004u   /* form 0: matches nothing, is not empty */
 
 static inline uint32_t oh_meta_match(const oh_key_t *key) {
     return (key->hash & 0x1ffu) << 7 | (key->immediate ? OH_META_IMM : 0);
+}
+
+#define OH_META_LANES 0x0001000100010001u
+
+/* The highest bit of each lane that is zero. Exact: no carry crosses lanes. */
+static inline uint64_t oh_meta_zero_lanes(uint64_t lanes) {
+    uint64_t low = OH_META_LANES * 0x7fffu;
+    return ~(((lanes & low) + low) | lanes | low);
 }
 
 static inline uint32_t oh_meta_lane(uint64_t meta, uint32_t lane) {
@@ -84,8 +94,8 @@ static inline uint32_t oh_segment_meta(const oh_segment_t *s, uint32_t slot) {
     return oh_meta_lane(oh_load_acquire(&s->meta[slot / OH_GROUP_SLOTS]), slot % OH_GROUP_SLOTS);
 }
 
-static inline bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_t *slot,
-                                        const oh_key_t *key) {
+OH_ALWAYS_INLINE bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_t *slot,
+                                           const oh_key_t *key) {
     oh_word_t word = oh_load_relaxed(&slot->key); /* ordered after meta's acquire: M1 */
     if (key->immediate || word == key->word)
         return word == key->word;
@@ -93,8 +103,8 @@ static inline bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_t *
 }
 
 /* What a slot's words stand for. */
-static inline void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t value,
-                                    oh_entry_t *entry) {
+OH_ALWAYS_INLINE void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t value,
+                                       oh_entry_t *entry) {
     if (form == OH_FORM_BOX) {
         const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
         *entry = (oh_entry_t){box->key, box->value, box->form, box};
@@ -106,37 +116,38 @@ static inline void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t valu
 #define OH_SLOT_NONE UINT32_MAX
 
 /*
- * The slot of a key, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1, pairs
- * with the release M2 that published the slot), then the value by acquire (V1, pairs with V2), which
- * makes the term behind it visible.
+ * The slot of a key, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1,
+ * pairs with the release M2 that published the slot), then the value by acquire (V1, pairs with
+ * V2), which makes the term behind it visible.
  *
- * *dead becomes a slot of the same key whose value is absent, if one was met on the way; dead may be
- * NULL.
+ * *dead becomes a slot of the same key whose value is absent, if one was met on the way; dead may
+ * be NULL.
  */
-static inline uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t *key,
-                                       oh_entry_t *entry, uint32_t *dead) {
+OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t *key,
+                                          oh_entry_t *entry, uint32_t *dead) {
     uint32_t groups = s->groups;
     uint32_t g = oh_segment_home(s, key->hash);
-    uint32_t match = oh_meta_match(key);
+    uint64_t match = oh_meta_match(key) * OH_META_LANES;
     for (uint32_t n = 0; n < groups; n++) {
         uint64_t meta = oh_load_acquire(&s->meta[g]); /* M1 */
-        for (uint32_t lane = 0; lane < OH_GROUP_SLOTS; lane++, meta >>= 16) {
-            uint32_t m = meta & 0xffffu;
-            if (m == 0)
-                return OH_SLOT_NONE;
-            if ((m & OH_META_MATCH) != match || (m & OH_META_FORM) == 0)
-                continue;
+        uint64_t candidates = oh_meta_zero_lanes((meta ^ match) & OH_META_MATCH * OH_META_LANES);
+        for (; candidates != 0; candidates &= candidates - 1) {
+            uint32_t lane = (uint32_t)__builtin_ctzll(candidates) / 16;
+            uint32_t form = oh_meta_lane(meta, lane) & OH_META_FORM;
             const oh_slot_t *slot = &s->group[g].slot[lane];
-            if (!oh_segment_key_equal(s, slot, key))
+            if (form == 0 || !oh_segment_key_equal(s, slot, key))
                 continue;
             oh_word_t value = oh_load_acquire(&slot->value); /* V1 */
             if (value != OH_WORD_NONE) {
-                oh_segment_entry(m & OH_META_FORM, oh_load_relaxed(&slot->key), value, entry);
+                oh_segment_entry(form, oh_load_relaxed(&slot->key), value, entry);
                 return g * OH_GROUP_SLOTS + lane;
             }
             if (dead != NULL)
                 *dead = g * OH_GROUP_SLOTS + lane;
         }
+        /* Groups fill from the first lane on: an EMPTY last lane ends the sequence. */
+        if (meta >> 48 == 0)
+            return OH_SLOT_NONE;
         if (++g == groups)
             g = 0;
     }
@@ -151,12 +162,14 @@ static inline void oh_segment_look(oh_write_t *w, const oh_key_t *key) {
     w->found = w->slot != OH_SLOT_NONE;
 }
 
-/* An empty, unlocked segment for the hashes that begin with the depth top bits of prefix, with room for
- * live entries and a few more. NULL when memory is out. The caller owns it until it is published. */
+/* An empty, unlocked segment for the hashes that begin with the depth top bits of prefix, with room
+ * for live entries and a few more. NULL when memory is out. The caller owns it until it is
+ * published. */
 oh_segment_t *oh_segment_new(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
                              uint32_t live);
 
-/* Frees a segment that was never published, or whose readers are gone. With entries, its boxes too. */
+/* Frees a segment that was never published, or whose readers are gone. With entries, its boxes too.
+ */
 void oh_segment_free(oh_segment_t *s, bool with_boxes);
 
 /* Retires a segment that a new one replaced. */
@@ -172,12 +185,12 @@ static inline uint32_t oh_segment_capacity(const oh_segment_t *s) {
 /* The segment's arena, made now if need be; NULL when memory is out. */
 void *oh_segment_arena(oh_segment_t *s);
 
-/* Copies item's terms into the segment's arena, as far as storing it at *w needs them there. False when
- * memory is out: nothing is published. tag is for ops->object_key. */
+/* Copies item's terms into the segment's arena, as far as storing it at *w needs them there. False
+ * when memory is out: nothing is published. tag is for ops->object_key. */
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag);
 
-/* Stores what was copied: in the slot at hand if the form is the same, else in a new slot, of which there
- * must be one; the entry found before is made absent. Order: release. */
+/* Stores what was copied: in the slot at hand if the form is the same, else in a new slot, of which
+ * there must be one; the entry found before is made absent. Order: release. */
 void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item);
 
 /* Makes a slot's entry absent. A box is retired. Order: release (V2). The caller is pinned. */
@@ -186,8 +199,8 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot);
 /* A slot's hash, in the list that a rebuild goes by. */
 #define OH_HASH_ABSENT UINT64_MAX
 
-/* The hashes of all slots in order, OH_HASH_ABSENT where no entry is; NULL when memory is out. The caller
- * ends it with oh_free. */
+/* The hashes of all slots in order, OH_HASH_ABSENT where no entry is; NULL when memory is out. The
+ * caller ends it with oh_free. */
 uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt);
 
 /* How many of them begin with the depth top bits of prefix. */
@@ -197,8 +210,8 @@ uint32_t oh_segment_count(const oh_segment_t *s, const uint64_t *hashes, uint32_
 /*
  * Copies the live entries of from, whose hashes begin with to's prefix, into to, which is not yet
  * published. With move_arena the terms stay where they are and the arena changes hands (from keeps
- * using it until it is retired); else they are copied into an arena of to's own. False when memory is
- * out: to must be freed without boxes. tag is for ops->object_key.
+ * using it until it is retired); else they are copied into an arena of to's own. False when memory
+ * is out: to must be freed without boxes. tag is for ops->object_key.
  */
 bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes, bool move_arena,
                      uint32_t tag);

@@ -54,8 +54,8 @@ static void directory_set(oh_directory_t *d, oh_segment_t *s) {
         oh_store_release(&d->segment[i], s); /* S2: pairs with S1 */
 }
 
-/* Publishes one or two segments in the place of old, which the caller has locked. On an error nothing
- * changed. */
+/* Publishes one or two segments in the place of old, which the caller has locked. On an error
+ * nothing changed. */
 static oh_status_t publish(oh_table_t *t, oh_segment_t *old, oh_segment_t *a, oh_segment_t *b) {
     oh_status_t status = OH_OK;
     oh_lock(&t->directory_lock);
@@ -153,7 +153,8 @@ oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *e
         if (oh_unlikely(s == NULL))
             return OH_CLOSED;
         found = oh_segment_find(s, key, entry, NULL) != OH_SLOT_NONE;
-        /* A value that write_many stored was loaded by acquire (V1), so this load sees Q2 at least. */
+        /* A value that write_many stored was loaded by acquire (V1), so this load sees Q2 at least.
+         */
         if (oh_likely(oh_load_acquire(&t->many_sequence) == sequence))
             return found ? OH_OK : OH_NOT_FOUND;
     }
@@ -162,8 +163,10 @@ oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *e
 /* --- Rebuilding --- */
 
 /* Replaces s, locked, by a segment for the same hashes with room for extra more entries, which is
- * returned locked; s is unlocked and retired. NULL when memory is out or the table closed: s stays. */
-oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra, oh_status_t *status) {
+ * returned locked; s is unlocked and retired. NULL when memory is out or the table closed: s stays.
+ */
+oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra,
+                               oh_status_t *status) {
     bool move_arena = s->dead_words * 4 <= s->arena_words;
     uint64_t *hashes = oh_segment_hashes(s, t->salt);
     oh_segment_t *to =
@@ -188,8 +191,8 @@ failed:
     return NULL;
 }
 
-/* Splits s, locked, in two. The half for hash is returned locked; s is unlocked and retired. NULL as
- * above. */
+/* Splits s, locked, in two. The half for hash is returned locked; s is unlocked and retired. NULL
+ * as above. */
 static oh_segment_t *split(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_status_t *status) {
     uint32_t depth = s->depth + 1u;
     oh_segment_t *child[2] = {NULL, NULL};
@@ -220,14 +223,15 @@ failed:
     return NULL;
 }
 
-/* Makes room for one more entry in s, locked. Returns s or what replaced it, locked; NULL and *status if
- * that failed, s still locked. */
+/* Makes room for one more entry in s, locked. Returns s or what replaced it, locked; NULL and
+ * *status if that failed, s still locked. */
 static oh_segment_t *make_room(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_status_t *status) {
     uint32_t live = oh_load_relaxed(&s->live);
     bool full = s->used >= oh_segment_capacity(s);
     bool garbage = s->dead_words > 256 && s->dead_words * 2 > s->arena_words;
     bool crowded = s->arena_words > OH_SEGMENT_WORDS_MAX && s->used > 1;
-    bool contended = s->contention >= CONTENTION_SPLIT && s->depth < CONTENTION_DEPTH_MAX && live > 7;
+    bool contended =
+        s->contention >= CONTENTION_SPLIT && s->depth < CONTENTION_DEPTH_MAX && live > 7;
     if (oh_likely(!full && !garbage && !crowded && !contended))
         return s;
     bool may_split = s->depth < OH_DEPTH_MAX && live > 1;
@@ -369,7 +373,8 @@ bool oh_table_valid(oh_table_t *t) {
         oh_segment_t *s = oh_table_lock_segment(t, (uint32_t)position);
         if (s == NULL)
             return true;
-        valid = s->depth <= OH_DEPTH_MAX && (s->prefix & (uint32_t)(segment_end(s) - 1 - s->prefix)) == 0 &&
+        valid = s->depth <= OH_DEPTH_MAX &&
+                (s->prefix & (uint32_t)(segment_end(s) - 1 - s->prefix)) == 0 &&
                 s->prefix == position && oh_segment_valid(s, t->salt);
         position = segment_end(s);
         oh_unlock(&s->lock);

@@ -1,15 +1,15 @@
 /*
  * oh_table: a hash table of opaque terms with lock-free reads, that grows without stopping.
  *
- * Terms are 64-bit words. What they mean, the caller's oh_term_ops_t knows: how two keys compare, how a
- * term is copied into an arena. An "immediate" is a term whose word is all there is to it.
+ * Terms are 64-bit words. What they mean, the caller's oh_term_ops_t knows: how two keys compare,
+ * how a term is copied into an arena. An "immediate" is a term whose word is all there is to it.
  *
  * Layout
  *
- *   directory   2^depth pointers, found by the top bits of the hash; several may point to one segment
- *   segment     up to SEGMENT_LIVE_MAX entries whose hashes share the segment's prefix, with an arena
- *               of its own that holds their terms; open addressing in groups of 4 slots
- *   group       4 x 16 bits of meta (one word) and 4 slots of {key, value} (one cache line)
+ *   directory   2^depth pointers, found by the top bits of the hash; several may point to one
+ * segment segment     up to SEGMENT_LIVE_MAX entries whose hashes share the segment's prefix, with
+ * an arena of its own that holds their terms; open addressing in groups of 4 slots group       4 x
+ * 16 bits of meta (one word) and 4 slots of {key, value} (one cache line)
  *
  *   meta of a slot    15        7 6      3 2      1  0
  *                    [ tag of 9 | size 4 | imm key | form ]     0: never used
@@ -19,31 +19,33 @@
  *   form 3 BOX      value is a pointer to an oh_box_t: key and value in an arena of their own
  *   form 0, rest 1  a grave: a slot that will not be used again
  *
- * A slot belongs to one key for as long as its segment lives, so a reader that matched the key may load
- * the value a moment later. The value word alone says whether the entry is there: 0 is absent. One store
- * inserts, replaces or deletes, and is the operation's linearization point. An entry that changes its
- * form moves to a later slot: the new slot is published, then the old one's value becomes 0; a reader
- * that finds 0 goes on probing.
+ * A slot belongs to one key for as long as its segment lives, so a reader that matched the key may
+ * load the value a moment later. The value word alone says whether the entry is there: 0 is absent.
+ * One store inserts, replaces or deletes, and is the operation's linearization point. An entry that
+ * changes its form moves to a later slot: the new slot is published, then the old one's value
+ * becomes 0; a reader that finds 0 goes on probing.
  *
- * Slots and arenas only fill up. When either is used up, the segment is rebuilt: its live entries go to
- * a new segment (or to two: a split, or after shrinking to a smaller one), the directory is pointed to
- * it, the old one is retired by the epoch. So growth, compaction and shrinking are one operation, on one
- * segment, of some ten microseconds, whatever the size of the table. (Extendible hashing: Fagin and
- * others, 1979.) Segments also split when writers contend for one.
+ * Slots and arenas only fill up. When either is used up, the segment is rebuilt: its live entries
+ * go to a new segment (or to two: a split, or after shrinking to a smaller one), the directory is
+ * pointed to it, the old one is retired by the epoch. So growth, compaction and shrinking are one
+ * operation, on one segment, of some ten microseconds, whatever the size of the table. (Extendible
+ * hashing: Fagin and others, 1979.) Segments also split when writers contend for one.
  *
  * Who may do what at once
  *
  *                  get   write, same segment   write, elsewhere   write_many   scan, close
  *   get            yes   yes                   yes                yes          yes
- *   write          yes   waits                 yes                waits        waits for the segment
- *   write_many     yes   waits                 yes                waits        waits for its segments
+ *   write          yes   waits                 yes                waits        waits for the
+ * segment write_many     yes   waits                 yes                waits        waits for its
+ * segments
  *
- * get is wait-free but for rebuilds, which cannot touch it, and write_many, whose commit makes it look
- * again. A writer holds one segment's lock for the length of its operation: microseconds. Lock order:
- * many_lock, then segments by ascending hash prefix, then directory_lock.
+ * get is wait-free but for rebuilds, which cannot touch it, and write_many, whose commit makes it
+ * look again. A writer holds one segment's lock for the length of its operation: microseconds. Lock
+ * order: many_lock, then segments by ascending hash prefix, then directory_lock.
  *
- * Everybody is pinned (oh_epoch_pin) from before the call until the last use of a word or box that it
- * returned; the words stay readable until then, also after the entry was replaced or the table closed.
+ * Everybody is pinned (oh_epoch_pin) from before the call until the last use of a word or box that
+ * it returned; the words stay readable until then, also after the entry was replaced or the table
+ * closed.
  */
 #ifndef OH_TABLE_H
 #define OH_TABLE_H
@@ -59,9 +61,9 @@ typedef uint64_t oh_word_t;
 
 /* What the table needs to know of terms. Any thread may call; arenas one thread at a time. */
 typedef struct {
-    uint32_t (*hash)(oh_word_t key, uint32_t salt);
-    bool (*equal)(oh_word_t a, oh_word_t b); /* neither is immediate */
-    void *(*arena_new)(void);                /* NULL when memory is out */
+    uint32_t (*hash)(oh_word_t key, uint32_t salt); /* key is not immediate */
+    bool (*equal)(oh_word_t a, oh_word_t b);        /* neither is immediate */
+    void *(*arena_new)(void);                       /* NULL when memory is out */
     /* The copy's word, or OH_WORD_NONE. Terms already in the arena stay where they are. */
     oh_word_t (*arena_copy)(void *arena, oh_word_t term);
     void (*arena_free)(void *arena);
@@ -72,8 +74,9 @@ typedef struct {
 
 typedef enum { OH_FORM_VALUE = 1, OH_FORM_OBJECT = 2, OH_FORM_BOX = 3 } oh_form_t;
 
-/* An entry of its own: too large for a shared arena, or holding large binaries. The caller allocates
- * with oh_alloc and fills in all but retired; put and write_many take it over when they succeed. */
+/* An entry of its own: too large for a shared arena, or holding large binaries. The caller
+ * allocates with oh_alloc and fills in all but retired; put and write_many take it over when they
+ * succeed. */
 typedef struct {
     oh_retired_t retired;
     const oh_term_ops_t *ops;
@@ -102,17 +105,27 @@ typedef struct oh_segment oh_segment_t;
 /* A key as the calls take it. */
 typedef struct {
     oh_word_t word;
-    uint32_t hash; /* ops->hash(word, oh_table_salt) */
+    uint32_t hash; /* oh_hash_immediate or ops->hash, with oh_table_salt */
     bool immediate;
 } oh_key_t;
 
-/* An empty table; NULL when memory is out. tag is handed to ops->object_key; salt should be random, so
- * that nobody can choose keys that collide. */
+/* The hash of an immediate: equal immediates are equal words. A folded product, as in wyhash; who
+ * does not know the salt cannot choose words that collide. */
+static inline uint32_t oh_hash_immediate(oh_word_t word, uint32_t salt) {
+    uint64_t secret = salt * 0xa0761d6478bd642fu + 0xe7037ed1a0b428dbu;
+    unsigned __int128 product =
+        (unsigned __int128)(word ^ secret) * (0x8ebc6af09c88c6e3u ^ secret << 1);
+    return (uint32_t)((uint64_t)(product >> 64) ^ (uint64_t)product) ^
+           (uint32_t)((uint64_t)product >> 32);
+}
+
+/* An empty table; NULL when memory is out. tag is handed to ops->object_key; salt should be random,
+ * so that nobody can choose keys that collide. */
 oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt);
 
-/* Takes all entries away at once, for good: all later calls find the table closed. The entries' memory
- * is freed in the background. Any thread, also while others are in calls. False if closed before. O(1).
- * The caller is pinned. */
+/* Takes all entries away at once, for good: all later calls find the table closed. The entries'
+ * memory is freed in the background. Any thread, also while others are in calls. False if closed
+ * before. O(1). The caller is pinned. */
 bool oh_table_close(oh_table_t *t);
 
 /* Frees a closed table. No other call may be under way, and none may come. */
@@ -142,11 +155,10 @@ typedef struct {
 /* What is to be written. The words are the caller's: the table copies the terms. */
 typedef struct {
     oh_key_t key;
-    oh_form_t form;       /* VALUE, OBJECT, or BOX */
-    oh_word_t value;      /* the value or the object */
+    oh_form_t form;  /* VALUE, OBJECT, or BOX */
+    oh_word_t value; /* the value or the object */
     bool value_immediate;
     uint32_t value_words; /* what the value or object takes in an arena, 0 if immediate */
-    uint32_t key_words;   /* what a key of form VALUE takes, 0 if immediate */
     oh_box_t *box;        /* for BOX; the table's once it is written */
     /* the table's own */
     oh_word_t arena_key, arena_value;
@@ -154,9 +166,9 @@ typedef struct {
     oh_write_t at;
 } oh_item_t;
 
-/* Locks key's segment and looks the key up. With room, makes sure that one put will find a slot, which
- * may rebuild the segment. OH_OK: the caller must end. OH_CLOSED and OH_ENOMEM: nothing is locked,
- * nothing changed. */
+/* Locks key's segment and looks the key up. With room, makes sure that one put will find a slot,
+ * which may rebuild the segment. OH_OK: the caller must end. OH_CLOSED and OH_ENOMEM: nothing is
+ * locked, nothing changed. */
 oh_status_t oh_table_begin(oh_table_t *t, oh_write_t *w, const oh_key_t *key, bool room);
 
 /* Inserts or replaces, after begin with room and item's key. OH_ENOMEM: nothing changed. Order:
@@ -169,11 +181,11 @@ void oh_table_remove(oh_table_t *t, oh_write_t *w);
 /* Unlocks, and frees a little of what was retired. */
 void oh_table_end(oh_table_t *t, oh_write_t *w);
 
-/* Inserts or replaces the items as one change: no reader sees some of them and not the others. Of items
- * with the same key the last one counts. Reorders the array. With only_new, OH_EXISTS and no change if one
- * of the keys is there. OH_CLOSED, OH_ENOMEM, OH_LIMIT (2^32 items): no change. When OH_OK, all boxes are
- * the table's, those of items that did not count included. Cost: about a put each; other writers of the
- * touched segments wait meanwhile. */
+/* Inserts or replaces the items as one change: no reader sees some of them and not the others. Of
+ * items with the same key the last one counts. Reorders the array. With only_new, OH_EXISTS and no
+ * change if one of the keys is there. OH_CLOSED, OH_ENOMEM, OH_LIMIT (2^32 items): no change. When
+ * OH_OK, all boxes are the table's, those of items that did not count included. Cost: about a put
+ * each; other writers of the touched segments wait meanwhile. */
 oh_status_t oh_table_write_many(oh_table_t *t, oh_item_t *items, size_t count, bool only_new);
 
 /* --- Walking --- */
@@ -185,15 +197,15 @@ typedef uint64_t oh_position_t;
 /* The most entries that one scan step can give now; entries must have room for that many. */
 uint32_t oh_table_scan_room(const oh_table_t *t, oh_position_t position);
 
-/* Copies the entries of the segment at *position, as of one instant, and moves *position on. Each entry
- * that is in the table throughout a walk is given exactly once, whatever grows or shrinks meanwhile.
- * OH_OK with *count, OH_LIMIT if the segment needs more than room, OH_CLOSED. */
+/* Copies the entries of the segment at *position, as of one instant, and moves *position on. Each
+ * entry that is in the table throughout a walk is given exactly once, whatever grows or shrinks
+ * meanwhile. OH_OK with *count, OH_LIMIT if the segment needs more than room, OH_CLOSED. */
 oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *entries,
                           uint32_t room, uint32_t *count);
 
 typedef struct {
-    uint64_t size;      /* entries */
-    uint64_t bytes;     /* memory, about: segments exactly, arenas by the words they took */
+    uint64_t size;  /* entries */
+    uint64_t bytes; /* memory, about: segments exactly, arenas by the words they took */
     uint64_t segments;
     uint64_t boxes;
 } oh_table_stats_t;

@@ -43,8 +43,8 @@ oh_segment_t *oh_table_lock_segment(oh_table_t *t, uint32_t hash);
 /* See oh_table.c. */
 oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra, oh_status_t *status);
 
-/* While write_many publishes: true if key is one of its keys, then *found and *entry are what the key
- * held before. */
+/* While write_many publishes: true if key is one of its keys, then *found and *entry are what the
+ * key held before. */
 bool oh_many_old(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry, bool *found);
 
 #endif

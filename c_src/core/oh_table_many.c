@@ -1,10 +1,11 @@
 /*
  * write_many: several entries as one change.
  *
- * Its segments are locked in the order of their hashes, room and terms are prepared; nothing is visible
- * yet. Then what the keys held before is published as the table's `many`, many_sequence becomes odd,
- * the slots are written, many_sequence becomes even: that store is the commit. A reader that meets an odd
- * sequence takes the old entries from `many`; one whose look-up saw the sequence change looks again.
+ * Its segments are locked in the order of their hashes, room and terms are prepared; nothing is
+ * visible yet. Then what the keys held before is published as the table's `many`, many_sequence
+ * becomes odd, the slots are written, many_sequence becomes even: that store is the commit. A
+ * reader that meets an odd sequence takes the old entries from `many`; one whose look-up saw the
+ * sequence change looks again.
  */
 #include "oh_alloc.h"
 #include "oh_segment.h"
@@ -48,8 +49,8 @@ static int by_hash(const void *a, const void *b) {
     return x->order > y->order ? -1 : x->order < y->order;
 }
 
-/* Sorts the items by hash, moves those that a later item of the same key replaces to the end, and returns
- * how many remain. */
+/* Sorts the items by hash, moves those that a later item of the same key replaces to the end, and
+ * returns how many remain. */
 static size_t sort_items(const oh_table_t *t, oh_item_t *items, size_t count) {
     for (size_t i = 0; i < count; i++)
         items[i].order = (uint32_t)i;
@@ -124,8 +125,7 @@ static oh_status_t prepare(oh_table_t *t, oh_item_t *items, size_t count, bool o
     for (size_t i = 0; i < count; i++) {
         if (!oh_segment_copy_item(&items[i].at, &items[i], t->tag))
             return OH_ENOMEM;
-        many->item[i] =
-            (struct oh_many_old){items[i].key, items[i].at.entry, items[i].at.found};
+        many->item[i] = (struct oh_many_old){items[i].key, items[i].at.entry, items[i].at.found};
         /* Readers may meet the record after the caller's own term is gone. */
         many->item[i].key.word = items[i].arena_key;
     }

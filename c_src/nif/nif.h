@@ -1,8 +1,8 @@
 /*
  * nif: the frame that every component's glue stands in.
  *
- * A glue function has one shape: get the arguments, call the core, turn the outcome into a term. What
- * it needs for the first and the last is here. Components are registered by lists:
+ * A glue function has one shape: get the arguments, call the core, turn the outcome into a term.
+ * What it needs for the first and the last is here. Components are registered by lists:
  *
  *   nif_atoms.h      every atom the library makes
  *   nif_resources.h  every resource type
@@ -60,17 +60,17 @@ bool nif_get_size(ErlNifEnv *env, ERL_NIF_TERM term, size_t *out);
 ERL_NIF_TERM nif_ok(ErlNifEnv *env, ERL_NIF_TERM term);
 /* {error, Reason} */
 ERL_NIF_TERM nif_error(ErlNifEnv *env, ERL_NIF_TERM reason);
-/* A core status as a term: ok, or {error, Reason} with the status's own name; OH_BADARG and OH_CLOSED
- * raise badarg, OH_LIMIT raises system_limit, OH_ERRNO becomes {error, enoent} and the like from
- * error_number. */
+/* A core status as a term: ok, or {error, Reason} with the status's own name; OH_BADARG and
+ * OH_CLOSED raise badarg, OH_LIMIT raises system_limit, OH_ERRNO becomes {error, enoent} and the
+ * like from error_number. */
 ERL_NIF_TERM nif_status(ErlNifEnv *env, oh_status_t status, int error_number);
 /* Raises error:Reason. */
 ERL_NIF_TERM nif_raise(ErlNifEnv *env, ERL_NIF_TERM reason);
 /* errno as the atom that file:open/2 would give: enoent, eacces and so on. */
 ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number);
 
-/* Charges the time slice for work of cost units, where units_per_ms of them fill one millisecond. True
- * when the slice is used up and a chunked loop should go on later by enif_schedule_nif. */
+/* Charges the time slice for work of cost units, where units_per_ms of them fill one millisecond.
+ * True when the slice is used up and a chunked loop should go on later by enif_schedule_nif. */
 bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms);
 
 #endif

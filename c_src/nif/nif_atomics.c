@@ -55,8 +55,9 @@ ERL_NIF_TERM nif_atomics_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     a->is_signed = is_signed;
     oh_status_t status = oh_atomics_init(&a->array, size);
     /* Memory that is not there is the caller's size too large, as atomics:new/2 has it. */
-    ERL_NIF_TERM result = status == OH_OK ? enif_make_resource(env, a)
-                                          : nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);
+    ERL_NIF_TERM result = status == OH_OK
+                              ? enif_make_resource(env, a)
+                              : nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);
     enif_release_resource(a);
     return result;
 }

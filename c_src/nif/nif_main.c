@@ -1,9 +1,12 @@
 /* Load, upgrade, unload; the lists of atoms, resource types and functions. */
 #include "nif.h"
+#include "nif_size.h"
 
 #include <sodium.h>
 
 #include "../core/oh_alloc.h"
+#include "../core/oh_epoch.h"
+#include "../core/oh_reaper.h"
 
 nif_atoms_t nif_atom;
 
@@ -31,32 +34,66 @@ static bool open_resource_types(ErlNifEnv *env) {
     return true;
 }
 
-/* What load returns to erlang:load_nif/2, which reports it as {load_failed, "... (N)"}; the text for
- * each stands in offheap_nif:init/0. */
-enum { LOAD_OK = 0, LOAD_RESOURCES = 1, LOAD_SODIUM = 2, LOAD_TERMS = 3 };
+/*
+ * What one load hands to the next (priv_data), so that old and new code share the memory
+ * reclamation: a handle may be used by both at once. A library whose oh_epoch_domain_t has another
+ * layout must raise the version; it then refuses to be loaded over the old one, and the node must
+ * be restarted.
+ */
+#define SHARED_VERSION 1
 
-static int load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info) {
-    (void)priv;
-    (void)info;
+typedef struct {
+    uint32_t version;
+    oh_epoch_domain_t *epoch_domain;
+} shared_t;
+
+/* What load returns to erlang:load_nif/2, which reports it as "... (N)"; the text for each stands
+ * in offheap_nif:why/1. */
+enum {
+    LOAD_OK = 0,
+    LOAD_RESOURCES = 1,
+    LOAD_SODIUM = 2,
+    LOAD_TERMS = 3,
+    LOAD_MEMORY = 4,
+    LOAD_SHARED_VERSION = 5
+};
+
+static int start(ErlNifEnv *env, shared_t *shared) {
     oh_set_allocator((oh_allocator_t){enif_alloc, enif_free});
     if (sizeof(ERL_NIF_TERM) != sizeof(uint64_t))
         return LOAD_TERMS;
     if (sodium_init() < 0)
         return LOAD_SODIUM;
+    if (oh_epoch_attach(shared->epoch_domain) != OH_OK || oh_reaper_start() != OH_OK)
+        return LOAD_MEMORY;
+    shared->epoch_domain = oh_epoch_domain;
     make_atoms(env);
+    if (!nif_size_init())
+        return LOAD_TERMS;
     return open_resource_types(env) ? LOAD_OK : LOAD_RESOURCES;
 }
 
-/* A new version of the module loads the library again (or a new build of it) while old handles live:
- * the resource types are taken over, so that old handles work with the new code. */
-static int upgrade(ErlNifEnv *env, void **priv, void **old_priv, ERL_NIF_TERM info) {
-    *priv = *old_priv;
-    return load(env, priv, info);
+static int load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info) {
+    (void)info;
+    shared_t *shared = enif_alloc(sizeof *shared);
+    if (shared == NULL)
+        return LOAD_MEMORY;
+    *shared = (shared_t){.version = SHARED_VERSION};
+    *priv = shared;
+    return start(env, shared);
 }
 
-static void unload(ErlNifEnv *env, void *priv) {
-    (void)env;
-    (void)priv;
+/* A new version of the module loads the library again, or a new build of it, while old handles
+ * live: the resource types are taken over, so that old handles work with the new code. The old
+ * library is linked to stay mapped (-z nodelete), since structures made by it hold pointers to its
+ * functions. */
+static int upgrade(ErlNifEnv *env, void **priv, void **old_priv, ERL_NIF_TERM info) {
+    (void)info;
+    shared_t *shared = *old_priv;
+    if (shared->version != SHARED_VERSION)
+        return LOAD_SHARED_VERSION;
+    *priv = shared;
+    return start(env, shared);
 }
 
 #define DIRTY_CPU ERL_NIF_DIRTY_JOB_CPU_BOUND
@@ -68,4 +105,4 @@ static ErlNifFunc functions[] = {
 #undef NIF
 };
 
-ERL_NIF_INIT(offheap_nif, functions, load, NULL, upgrade, unload)
+ERL_NIF_INIT(offheap_nif, functions, load, NULL, upgrade, NULL)

@@ -4,15 +4,11 @@
 
 #include "../core/oh_alloc.h"
 
-/* Small integers have 60 bits: the efficiency guide, "Memory". */
-#define SMALL_MAX (((ErlNifSInt64)1 << 59) - 1)
-#define SMALL_MIN (-((ErlNifSInt64)1 << 59))
-
 /* Binaries up to this size stand on the heap, larger ones are shared. */
 #define HEAP_BINARY_BYTES 64
 /* Shared binaries above this many bytes should go when their entry goes. */
 #define HEAVY_BINARY_BYTES 4096
-#define WORD_BYTES sizeof(ERL_NIF_TERM)
+#define WORD_BYTES         sizeof(ERL_NIF_TERM)
 
 /* Integers within +-2^1024 are no more than 18 words; compare decides by length alone. */
 static ERL_NIF_TERM big_max, big_min;
@@ -36,23 +32,14 @@ bool nif_size_init(void) {
     if (!enif_binary_to_term(big_env, ext, sizeof ext, &big_min, 0))
         return false;
     /* What nif_is_immediate takes for granted, asked of the emulator at hand. */
-    return copies_to_itself(enif_make_int64(big_env, SMALL_MAX)) &&
-           copies_to_itself(enif_make_int64(big_env, SMALL_MIN)) &&
+    return copies_to_itself(enif_make_int64(big_env, NIF_SMALL_MAX)) &&
+           copies_to_itself(enif_make_int64(big_env, NIF_SMALL_MIN)) &&
            copies_to_itself(nif_atom.ok) && copies_to_itself(enif_make_list(big_env, 0));
 }
 
-static bool is_small(ErlNifEnv *env, ERL_NIF_TERM term) {
-    ErlNifSInt64 value;
-    return enif_get_int64(env, term, &value) && value >= SMALL_MIN && value <= SMALL_MAX;
-}
-
-bool nif_is_immediate(ErlNifEnv *env, ERL_NIF_TERM term) {
+bool nif_is_immediate_other(ErlNifEnv *env, ERL_NIF_TERM term) {
     ErlNifPid pid;
     switch (enif_term_type(env, term)) {
-    case ERL_NIF_TERM_TYPE_INTEGER:
-        return is_small(env, term);
-    case ERL_NIF_TERM_TYPE_ATOM:
-        return true;
     case ERL_NIF_TERM_TYPE_PID:
         return enif_get_local_pid(env, term, &pid) != 0;
     case ERL_NIF_TERM_TYPE_LIST:
@@ -60,6 +47,25 @@ bool nif_is_immediate(ErlNifEnv *env, ERL_NIF_TERM term) {
     default:
         return false;
     }
+}
+
+static bool is_small_element(ErlNifEnv *env, ERL_NIF_TERM term) {
+    ErlNifBinary bin;
+    return nif_is_immediate(env, term) || enif_is_ref(env, term) ||
+           (enif_inspect_binary(env, term, &bin) && bin.size <= HEAVY_BINARY_BYTES);
+}
+
+bool nif_is_surely_small(ErlNifEnv *env, ERL_NIF_TERM term) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    if (!enif_get_tuple(env, term, &arity, &element))
+        return is_small_element(env, term);
+    if (arity > 6)
+        return false;
+    for (int i = 0; i < arity; i++)
+        if (!is_small_element(env, element[i]))
+            return false;
+    return true;
 }
 
 /* Terms yet to be walked: no recursion, since terms nest as deep as memory allows. */
@@ -89,7 +95,8 @@ static bool push(walk_t *w, ERL_NIF_TERM term) {
     return true;
 }
 
-/* The size by the external format: for the types that show it nowhere else. Dirty schedulers only. */
+/* The size by the external format: for the types that show it nowhere else. Dirty schedulers only.
+ */
 static bool measure_external(walk_t *w, ERL_NIF_TERM term) {
     ErlNifBinary bin;
     if (w->limit != UINT64_MAX || !enif_term_to_binary(w->env, term, &bin))
@@ -116,7 +123,8 @@ static bool measure_integer(walk_t *w, ERL_NIF_TERM term) {
 static bool measure_bitstring(walk_t *w, ERL_NIF_TERM term) {
     ErlNifBinary bin;
     if (!enif_inspect_binary(w->env, term, &bin)) {
-        /* Not whole bytes: no function tells how many bits, so it gets an environment of its own. */
+        /* Not whole bytes: no function tells how many bits, so it gets an environment of its own.
+         */
         w->size.heavy_binary = true;
         return measure_external(w, term);
     }

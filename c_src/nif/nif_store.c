@@ -7,7 +7,7 @@
 
 /* --- Terms as the core's words --- */
 
-static uint32_t term_hash(oh_word_t key, uint32_t salt) {
+uint32_t store_hash(oh_word_t key, uint32_t salt) {
     ErlNifUInt64 hash = enif_hash(ERL_NIF_INTERNAL_HASH, key, salt);
     /* The table goes by the top bits first: spread what the emulator's hash has. */
     return (uint32_t)(hash ^ hash >> 32) * 0x9e3779b1u;
@@ -37,7 +37,7 @@ static oh_word_t object_key(void *arena, oh_word_t object, uint32_t keypos) {
 
 /* An environment was measured at 864 bytes and its first heap fragment at 1,680. */
 const oh_term_ops_t store_ops = {
-    .hash = term_hash,
+    .hash = store_hash,
     .equal = term_equal,
     .arena_new = arena_new,
     .arena_copy = arena_copy,
@@ -52,35 +52,18 @@ bool store_is_dirty(void) {
     return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
 }
 
-bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t access, store_t **s) {
-    if (!enif_get_resource(env, term, nif_type_store, (void **)s))
-        return false;
-    if (oh_likely((*s)->protection == STORE_PUBLIC ||
-                  ((*s)->protection == STORE_PROTECTED && access == STORE_READ)))
-        return true;
+bool store_is_owner(ErlNifEnv *env, const store_t *s) {
     ErlNifPid self;
-    return enif_self(env, &self) != NULL && enif_compare_pids(&self, &(*s)->owner) == 0;
+    return enif_self(env, &self) != NULL && enif_compare_pids(&self, &s->owner) == 0;
 }
 
-/* Fills in *key; size is the key's, 0 words if immediate. */
-static step_t measure_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, oh_key_t *key,
-                          nif_size_t *size) {
-    *size = (nif_size_t){.complete = true};
-    key->word = term;
-    key->immediate = nif_is_immediate(env, term);
-    if (oh_unlikely(!key->immediate)) {
-        bool dirty = store_is_dirty();
-        *size = nif_measure(env, term, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
-        if (!dirty && (!size->complete || size->binary_bytes > STORE_INLINE_KEY_BYTES))
-            return STEP_DIRTY;
-    }
-    key->hash = term_hash(term, oh_table_salt(s->table));
+step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size) {
+    bool dirty = store_is_dirty();
+    *size = nif_measure(env, key->word, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
+    if (!dirty && (!size->complete || size->binary_bytes > STORE_INLINE_KEY_BYTES))
+        return STEP_DIRTY;
+    key->hash = store_hash(key->word, oh_table_salt(s->table));
     return STEP_OK;
-}
-
-step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, oh_key_t *key) {
-    nif_size_t size;
-    return measure_key(env, s, term, key, &size);
 }
 
 /* Puts item's terms into an environment of their own. */
@@ -106,34 +89,35 @@ static step_t make_box(oh_item_t *item, uint64_t words, uint32_t keypos) {
 
 /* Completes an item whose key, form and value are set. */
 static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const nif_size_t *key) {
-    bool dirty = store_is_dirty();
-    nif_size_t value = nif_measure(env, item->value, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
-    if (!value.complete && !dirty)
-        return STEP_DIRTY;
-    item->value_immediate = value.words == 0;
+    nif_size_t value = {.complete = true};
     item->box = NULL;
+    item->value_immediate = nif_is_immediate(env, item->value);
+    if (!item->value_immediate) {
+        bool dirty = store_is_dirty();
+        value = nif_measure(env, item->value, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
+        if (!value.complete && !dirty)
+            return STEP_DIRTY;
+    }
     uint64_t words = value.words + key->words;
     if (words > STORE_SHARED_WORDS || value.heavy_binary || key->heavy_binary || !value.complete)
         return make_box(item, words, s->keypos);
     item->value_words = (uint32_t)value.words;
-    item->key_words = (uint32_t)key->words;
     return STEP_OK;
 }
 
 step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TERM value,
                   oh_item_t *item) {
-    nif_size_t size;
-    step_t step = measure_key(env, s, key, &item->key, &size);
-    if (step != STEP_OK)
-        return step;
+    nif_size_t size = {.complete = true};
     item->form = OH_FORM_VALUE;
     item->value = value;
-    if (nif_is_immediate(env, value) && !size.heavy_binary && size.words <= STORE_SHARED_WORDS) {
-        item->value_immediate = true;
-        item->value_words = 0;
-        item->key_words = (uint32_t)size.words;
-        item->box = NULL;
-        return STEP_OK;
+    item->key.word = key;
+    item->key.immediate = nif_is_immediate(env, key);
+    if (item->key.immediate) {
+        item->key.hash = oh_hash_immediate(key, oh_table_salt(s->table));
+    } else {
+        step_t step = store_measure_key(env, s, &item->key, &size);
+        if (step != STEP_OK)
+            return step;
     }
     return size_item(env, s, item, &size);
 }
@@ -261,8 +245,8 @@ ERL_NIF_TERM nif_store_properties(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     if (!enif_get_resource(env, argv[0], nif_type_store, (void **)&s))
         return enif_make_badarg(env);
     ERL_NIF_TERM protection[] = {nif_atom.public_, nif_atom.protected_, nif_atom.private_};
-    return enif_make_tuple4(env, s->name, enif_make_uint(env, s->keypos),
-                            protection[s->protection], enif_make_pid(env, &s->owner));
+    return enif_make_tuple4(env, s->name, enif_make_uint(env, s->keypos), protection[s->protection],
+                            enif_make_pid(env, &s->owner));
 }
 
 /* --- Walking --- */
@@ -270,8 +254,8 @@ ERL_NIF_TERM nif_store_properties(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
 /* Segments that one store_stats call looks at: about 100 us. */
 #define STATS_CHUNK 1024
 
-/* store_stats(Store, Position) -> {Position | done, Size, Bytes, Segments, Boxes}: sums over a part of
- * the table. Erlang loops. */
+/* store_stats(Store, Position) -> {Position | done, Size, Bytes, Segments, Boxes}: sums over a part
+ * of the table. Erlang loops. */
 ERL_NIF_TERM nif_store_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     store_t *s;
@@ -305,8 +289,8 @@ static step_t make_objects(ErlNifEnv *env, const oh_entry_t *entries, uint32_t c
     return STEP_OK;
 }
 
-/* store_scan(Store, Position, Tail) -> {Position | done, Objects ++ Tail}: the objects of one segment, up
- * to about a thousand: about 50 us. Erlang loops. */
+/* store_scan(Store, Position, Tail) -> {Position | done, Objects ++ Tail}: the objects of one
+ * segment, up to about a thousand: about 50 us. Erlang loops. */
 ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_position_t position;
@@ -321,8 +305,8 @@ ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
         uint32_t room = oh_table_scan_room(s->table, position);
         oh_free(entries);
         entries = oh_alloc((room + 1) * sizeof *entries);
-        status = entries == NULL ? OH_ENOMEM
-                                 : oh_table_scan(s->table, &position, entries, room, &count);
+        status =
+            entries == NULL ? OH_ENOMEM : oh_table_scan(s->table, &position, entries, room, &count);
     } while (status == OH_LIMIT);
     ERL_NIF_TERM list = argv[2];
     step_t step = status == OH_OK       ? make_objects(env, entries, count, &list)

@@ -1,8 +1,9 @@
 /*
  * nif_store: what the files of the store's glue share.
  *
- * A call on a normal scheduler handles terms up to STORE_INLINE_WORDS; with larger ones, or with terms
- * whose size cannot be told in bounded time, the same function runs again on a dirty CPU scheduler.
+ * A call on a normal scheduler handles terms up to STORE_INLINE_WORDS; with larger ones, or with
+ * terms whose size cannot be told in bounded time, the same function runs again on a dirty CPU
+ * scheduler.
  */
 #ifndef NIF_STORE_H
 #define NIF_STORE_H
@@ -48,11 +49,41 @@ extern const oh_term_ops_t store_ops;
 /* True on a dirty scheduler, where size does not matter. */
 bool store_is_dirty(void);
 
+/* Whether the caller owns the table. */
+bool store_is_owner(ErlNifEnv *env, const store_t *s);
+
 /* The table behind term, if the caller may access it so. */
-bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t access, store_t **s);
+static inline bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t access,
+                             store_t **s) {
+    if (!enif_get_resource(env, term, nif_type_store, (void **)s))
+        return false;
+    return oh_likely((*s)->protection == STORE_PUBLIC ||
+                     ((*s)->protection == STORE_PROTECTED && access == STORE_READ)) ||
+           store_is_owner(env, *s);
+}
+
+/* The hash of a key that is not immediate. */
+uint32_t store_hash(oh_word_t key, uint32_t salt);
+
+/* The size of a key that is not immediate, and its hash unless it is too large for here. */
+step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size);
 
 /* The key as the core takes it. */
-step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, oh_key_t *key);
+static inline step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, oh_key_t *key) {
+    uint32_t salt = oh_table_salt(s->table);
+    key->word = term;
+    key->immediate = nif_is_immediate(env, term);
+    if (oh_likely(key->immediate)) {
+        key->hash = oh_hash_immediate(term, salt);
+        return STEP_OK;
+    }
+    if (oh_likely(nif_is_surely_small(env, term))) {
+        key->hash = store_hash(term, salt);
+        return STEP_OK;
+    }
+    nif_size_t size;
+    return store_measure_key(env, s, key, &size);
+}
 
 /* An object (a tuple) or a pair as an item; with a box, filled in, if it is large. */
 step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, oh_item_t *item);
@@ -64,7 +95,8 @@ void store_item_drop(oh_item_t *item);
 /* The entry's object, its value or an element of it, copied for the caller. */
 ERL_NIF_TERM store_make_object(ErlNifEnv *env, const oh_entry_t *entry);
 
-/* The term that ends a call: badarg, {error, enomem}, or the same call again on a dirty scheduler. */
+/* The term that ends a call: badarg, {error, enomem}, or the same call again on a dirty scheduler.
+ */
 ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,
                        const ERL_NIF_TERM argv[]);
 

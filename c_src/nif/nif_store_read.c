@@ -1,13 +1,13 @@
 /*
- * The store's lock-free reads. Each takes one look-up and a copy of what it returns; O(1) but for the
- * copy. Keys and objects beyond STORE_INLINE_WORDS are handled on a dirty scheduler.
+ * The store's lock-free reads. Each takes one look-up and a copy of what it returns; O(1) but for
+ * the copy. Keys and objects beyond STORE_INLINE_WORDS are handled on a dirty scheduler.
  */
 #include "nif_store.h"
 
 typedef enum { FOUND, ABSENT, ENDED } look_t;
 
-/* Looks argv[1] up in the store argv[0]. FOUND and ABSENT leave the caller pinned; ENDED has the call's
- * result. */
+/* Looks argv[1] up in the store argv[0]. FOUND and ABSENT leave the caller pinned; ENDED has the
+ * call's result. */
 static look_t look_up(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_NIF_TERM argv[],
                       oh_entry_t *entry, ERL_NIF_TERM *result) {
     store_t *s;

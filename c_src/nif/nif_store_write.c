@@ -195,7 +195,8 @@ typedef struct {
     ErlNifSInt64 threshold, reset;
 } counter_op_t;
 
-/* Increment | {Position, Increment} | {Position, Increment, Threshold, SetValue}, all of 64 bits. */
+/* Increment | {Position, Increment} | {Position, Increment, Threshold, SetValue}, all of 64 bits.
+ */
 static bool get_counter_op(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, counter_op_t *op) {
     const ERL_NIF_TERM *element;
     int arity;
@@ -265,9 +266,9 @@ static bool count_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, const counter
     return oh_table_put(s->table, w, &item) == OH_OK;
 }
 
-/* store_update_counter(Store, Key, Operation) -> Integer | general: the usual case, one operation on
- * integers of 64 bits in an entry that is there. Everything else, errors included, is general: Erlang
- * does it by lookup and replace. */
+/* store_update_counter(Store, Key, Operation) -> Integer | general: the usual case, one operation
+ * on integers of 64 bits in an entry that is there. Everything else, errors included, is general:
+ * Erlang does it by lookup and replace. */
 ERL_NIF_TERM nif_store_update_counter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_write_t w;
@@ -276,8 +277,8 @@ ERL_NIF_TERM nif_store_update_counter(ErlNifEnv *env, int argc, const ERL_NIF_TE
     if (step != STEP_OK)
         return store_end(env, step, nif_store_update_counter, argc, argv);
     ERL_NIF_TERM result;
-    bool done = w.found && get_counter_op(env, s, argv[2], &op) &&
-                count_entry(env, s, &w, &op, &result);
+    bool done =
+        w.found && get_counter_op(env, s, argv[2], &op) && count_entry(env, s, &w, &op, &result);
     end(s, &w);
     return done ? result : nif_atom.general;
 }
@@ -293,8 +294,8 @@ static bool is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
            enif_is_identical(entry->key, element[0]) && enif_is_identical(entry->value, element[1]);
 }
 
-/* store_replace(Store, Old, New) -> boolean(): compare-and-swap of a whole object; both must have the same
- * key. */
+/* store_replace(Store, Old, New) -> boolean(): compare-and-swap of a whole object; both must have
+ * the same key. */
 ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_item_t old, item;

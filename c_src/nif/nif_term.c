@@ -83,15 +83,15 @@ ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number) {
         int number;
         const char *name;
     } names[] = {
-        {EACCES, "eacces"},   {EAGAIN, "eagain"}, {EBADF, "ebadf"},
-        {EBUSY, "ebusy"},     {EEXIST, "eexist"}, {EFAULT, "efault"},
-        {EFBIG, "efbig"},     {EINTR, "eintr"},   {EINVAL, "einval"},
-        {EIO, "eio"},         {EISDIR, "eisdir"}, {ELOOP, "eloop"},
-        {EMFILE, "emfile"},   {ENFILE, "enfile"}, {ENAMETOOLONG, "enametoolong"},
-        {ENODEV, "enodev"},   {ENOENT, "enoent"}, {ENOMEM, "enomem"},
-        {ENOSPC, "enospc"},   {ENOTDIR, "enotdir"}, {ENXIO, "enxio"},
-        {EPERM, "eperm"},     {EPIPE, "epipe"},   {EROFS, "erofs"},
-        {ESPIPE, "espipe"},   {ETXTBSY, "etxtbsy"}, {EOVERFLOW, "eoverflow"},
+        {EACCES, "eacces"}, {EAGAIN, "eagain"},   {EBADF, "ebadf"},
+        {EBUSY, "ebusy"},   {EEXIST, "eexist"},   {EFAULT, "efault"},
+        {EFBIG, "efbig"},   {EINTR, "eintr"},     {EINVAL, "einval"},
+        {EIO, "eio"},       {EISDIR, "eisdir"},   {ELOOP, "eloop"},
+        {EMFILE, "emfile"}, {ENFILE, "enfile"},   {ENAMETOOLONG, "enametoolong"},
+        {ENODEV, "enodev"}, {ENOENT, "enoent"},   {ENOMEM, "enomem"},
+        {ENOSPC, "enospc"}, {ENOTDIR, "enotdir"}, {ENXIO, "enxio"},
+        {EPERM, "eperm"},   {EPIPE, "epipe"},     {EROFS, "erofs"},
+        {ESPIPE, "espipe"}, {ETXTBSY, "etxtbsy"}, {EOVERFLOW, "eoverflow"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].number == error_number)

@@ -1,9 +1,9 @@
 /*
  * Terms for tests of the table without the BEAM.
  *
- * A word with its lowest bit set is an immediate number. Any other word points to a fake_term_t that
- * stands in an arena; a copy makes a new one. An object's key is its field key. Freed terms are poisoned,
- * so that a reader that comes too late is seen even without ASan.
+ * A word with its lowest bit set is an immediate number. Any other word points to a fake_term_t
+ * that stands in an arena; a copy makes a new one. An object's key is its field key. Freed terms
+ * are poisoned, so that a reader that comes too late is seen even without ASan.
  */
 #ifndef FAKE_TERMS_H
 #define FAKE_TERMS_H
@@ -105,10 +105,10 @@ static oh_word_t fake_object_key(void *arena, oh_word_t object, uint32_t tag) {
     return fake_pointer(object)->key;
 }
 
-static const oh_term_ops_t fake_ops = {fake_hash,       fake_equal,      fake_arena_new, fake_copy,
-                                       fake_arena_free, fake_object_key, 64};
-static const oh_term_ops_t fake_bad_ops = {fake_bad_hash,   fake_equal,      fake_arena_new, fake_copy,
-                                           fake_arena_free, fake_object_key, 64};
+static const oh_term_ops_t fake_ops = {
+    fake_hash, fake_equal, fake_arena_new, fake_copy, fake_arena_free, fake_object_key, 64};
+static const oh_term_ops_t fake_bad_ops = {
+    fake_bad_hash, fake_equal, fake_arena_new, fake_copy, fake_arena_free, fake_object_key, 64};
 
 /* --- A small map of numbers on a table, as a caller's glue would have it --- */
 
@@ -116,7 +116,10 @@ static const oh_term_ops_t fake_bad_ops = {fake_bad_hash,   fake_equal,      fak
 typedef enum { FAKE_IMMEDIATE, FAKE_TERM, FAKE_OBJECT, FAKE_BOX, FAKE_SHAPES } fake_shape_t;
 
 static inline oh_key_t fake_key(const oh_table_t *t, const oh_term_ops_t *ops, oh_word_t word) {
-    return (oh_key_t){word, ops->hash(word, oh_table_salt(t)), (word & 1) != 0};
+    uint32_t salt = oh_table_salt(t);
+    if (word & 1)
+        return (oh_key_t){word, oh_hash_immediate(word, salt), true};
+    return (oh_key_t){word, ops->hash(word, salt), false};
 }
 
 /* An item for key and number; terms come from scratch. */
@@ -125,7 +128,6 @@ static inline oh_item_t fake_item(const oh_table_t *t, const oh_term_ops_t *ops,
                                   fake_shape_t shape) {
     oh_item_t item = {.key = fake_key(t, ops, key),
                       .form = shape == FAKE_OBJECT ? OH_FORM_OBJECT : OH_FORM_VALUE,
-                      .key_words = (key & 1) ? 0 : 3,
                       .value_words = shape == FAKE_IMMEDIATE ? 0 : 5,
                       .value_immediate = shape == FAKE_IMMEDIATE};
     if (shape == FAKE_IMMEDIATE) {

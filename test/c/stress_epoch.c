@@ -1,4 +1,5 @@
-/* Epochs and the lock under threads: readers follow a pointer that a writer replaces and retires. */
+/* Epochs and the lock under threads: readers follow a pointer that a writer replaces and retires.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

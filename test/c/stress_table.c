@@ -1,10 +1,10 @@
 /*
- * The table under threads: readers, writers on all keys, writers of many entries at once, walkers, growth
- * from one segment to many and back.
+ * The table under threads: readers, writers on all keys, writers of many entries at once, walkers,
+ * growth from one segment to many and back.
  *
- * Stable keys are never removed: each read must find one, and the number it finds must be one that was
- * written for this key. Pairs are written by write_many, both halves with the same number: a reader that
- * goes back and forth between them must never see the numbers go backwards.
+ * Stable keys are never removed: each read must find one, and the number it finds must be one that
+ * was written for this key. Pairs are written by write_many, both halves with the same number: a
+ * reader that goes back and forth between them must never see the numbers go backwards.
  */
 #include <pthread.h>
 #include <stdio.h>

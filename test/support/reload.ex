@@ -1,0 +1,236 @@
+defmodule Offheap.Reload do
+  @moduledoc """
+  What happens to handles while `:offheap_nif` is loaded again. Each function is a scenario that
+  raises when something is wrong; `run/1` starts an emulator of its own for one, since the tests
+  beside it use the library too.
+  """
+
+  alias Offheap.Atomics
+
+  @doc "Runs the scenario in a new emulator; returns `{output, exit_status}`."
+  def run(scenario) do
+    eval =
+      "try 'Elixir.Offheap.Reload':#{scenario}(), io:format(\"done~n\"), halt(0) " <>
+        "catch C:R:S -> io:format(\"~p~n\", [{C, R, S}]), halt(1) end."
+
+    paths = Enum.flat_map([:offheap, :elixir], &["-pa", Application.app_dir(&1, "ebin")])
+
+    System.cmd("erl", ["-noshell", "-eval", eval | paths],
+      stderr_to_stdout: true,
+      env: [{"ERL_CRASH_DUMP_SECONDS", "0"}]
+    )
+  end
+
+  @doc "The same library file, again and again; old code purged at once."
+  def same_file do
+    handles = make_handles()
+
+    for _ <- 1..10 do
+      reload()
+      true = purge()
+      use_handles(handles)
+      use_handles(make_handles())
+      :erlang.garbage_collect()
+    end
+
+    use_handles(handles)
+  end
+
+  @doc "A copy of the library at another path, as a new release has it, and back again."
+  def copied_file do
+    handles = make_handles()
+
+    in_copies(6, fn library ->
+      load(library)
+      use_handles(handles)
+      true = purge()
+      use_handles(handles)
+      use_handles(make_handles())
+      :erlang.garbage_collect()
+    end)
+
+    use_handles(handles)
+  end
+
+  @doc "Handles made by each version, used by and dropped under the last."
+  def handles_of_all_versions do
+    test = self()
+
+    in_copies(4, fn library ->
+      load(library)
+
+      spawn_link(fn ->
+        handles = make_handles()
+        send(test, {:made, self()})
+        receive do: (:use -> use_handles(handles))
+        send(test, {:used, self()})
+      end)
+
+      true = purge()
+    end)
+
+    pids = for _ <- 1..4, do: receive(do: ({:made, pid} -> pid))
+    for pid <- pids, do: send(pid, :use)
+    for pid <- pids, do: receive(do: ({:used, ^pid} -> :ok))
+    :erlang.garbage_collect()
+    use_handles(make_handles())
+  end
+
+  @doc "Processes work on shared handles while versions come and go."
+  def under_load do
+    handles = make_handles()
+    counter = :counters.new(1, [])
+
+    workers =
+      for _ <- 1..2 do
+        spawn_monitor(fn -> work(handles, counter) end)
+      end
+
+    in_copies(8, fn library ->
+      before = :counters.get(counter, 1)
+      load(library)
+      await(fn -> :counters.get(counter, 1) > before + 20 end)
+      await(fn -> :code.soft_purge(:offheap_nif) end)
+    end)
+
+    for {pid, _} <- workers, do: send(pid, :stop)
+
+    for {pid, monitor} <- workers,
+        do: receive(do: ({:DOWN, ^monitor, :process, ^pid, :normal} -> :ok))
+
+    use_handles(handles)
+  end
+
+  @doc "A sum that yields goes on in the code it began in, and ends right."
+  def during_a_yielding_call do
+    size = 50_000_000
+    ref = Atomics.new(size)
+    Atomics.put(ref, size, 7)
+    test = self()
+
+    pid =
+      spawn_link(fn ->
+        send(test, :started)
+        send(test, {:sum, Atomics.sum(ref)})
+      end)
+
+    receive do: (:started -> :ok)
+    in_copies(1, &load/1)
+    receive do: ({:sum, 7} -> :ok)
+    monitor = Process.monitor(pid)
+    receive do: ({:DOWN, ^monitor, _, _, _} -> :ok)
+    true = purge()
+    7 = Atomics.sum(ref)
+  end
+
+  @doc "A library that cannot be loaded leaves the one that is there at work."
+  def failing_load do
+    handles = make_handles()
+    Application.put_env(:offheap, :nif_library, '/nonexistent/offheap_nif')
+    {:module, code, file} = object_code()
+    {:error, :on_load_failure} = :code.load_binary(:offheap_nif, file, code)
+    use_handles(handles)
+    Application.delete_env(:offheap, :nif_library)
+    reload()
+    true = purge()
+    use_handles(handles)
+  end
+
+  @doc "The module deleted and loaded anew: old handles are refused or work, and never crash."
+  def deleted_and_loaded do
+    handles = make_handles()
+    true = :code.delete(:offheap_nif)
+    true = purge()
+    {:module, :offheap_nif} = :code.ensure_loaded(:offheap_nif)
+
+    try do
+      use_handles(handles)
+    rescue
+      ArgumentError -> :ok
+    end
+
+    :erlang.garbage_collect()
+    use_handles(make_handles())
+  end
+
+  # A handle of every kind, holding something that use_handles/1 looks for.
+  defp make_handles do
+    small = Atomics.new(3)
+    Atomics.put(small, 2, 42)
+    large = Atomics.new(100_000, signed: false)
+    Atomics.put(large, 100_000, 43)
+    table = :offheap_store.new(:reload, [:set, :public])
+
+    for i <- 1..2000, do: :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
+    %{small: small, large: large, table: table}
+  end
+
+  defp use_handles(%{small: small, large: large, table: table}) do
+    42 = Atomics.get(small, 2)
+    Atomics.add(small, 1, 1)
+    [_, 42, 0] = Atomics.to_list(small)
+    43 = Atomics.sum(large)
+
+    for i <- [1, 2, 1000, 2000] do
+      [{^i, {:value, ^i, _}}] = :offheap_store.lookup(table, i)
+      true = :offheap_store.insert(table, {i, {:value, i, "again"}})
+    end
+
+    :offheap_store.insert(table, {make_ref(), :binary.copy("x", 100)})
+  end
+
+  defp work(handles, counter) do
+    use_handles(handles)
+    :counters.add(counter, 1, 1)
+
+    receive do
+      :stop -> :ok
+    after
+      0 -> work(handles, counter)
+    end
+  end
+
+  defp in_copies(count, fun) do
+    dir = Path.join(System.tmp_dir!(), "offheap_reload_#{System.pid()}")
+    File.mkdir_p!(dir)
+
+    try do
+      for i <- 1..count do
+        library = Path.join(dir, "offheap_nif_#{i}")
+        File.cp!(to_string(:offheap_nif.library_path()) <> ".so", library <> ".so")
+        fun.(library)
+        # What is loaded stays so; nothing may need the file again.
+        File.rm!(library <> ".so")
+      end
+    after
+      File.rm_rf!(dir)
+    end
+  end
+
+  defp load(library) do
+    Application.put_env(:offheap, :nif_library, to_charlist(library))
+    reload()
+    Application.delete_env(:offheap, :nif_library)
+  end
+
+  defp reload do
+    {:module, code, file} = object_code()
+    {:module, :offheap_nif} = :code.load_binary(:offheap_nif, file, code)
+  end
+
+  defp object_code do
+    {module, code, file} = :code.get_object_code(:offheap_nif)
+    :offheap_nif = module
+    {:module, code, file}
+  end
+
+  # True if nobody had to be killed.
+  defp purge, do: not :code.purge(:offheap_nif)
+
+  defp await(condition) do
+    unless condition.() do
+      :erlang.yield()
+      await(condition)
+    end
+  end
+end

@@ -22,6 +22,8 @@
 
 -opaque atomics_ref() :: reference().
 
+%% The most cells of an array.
+-define(SIZE_MAX, (1 bsl 40)).
 %% The most cells that one call of the NIF turns into a list.
 -define(TO_LIST_CHUNK, 4096).
 
@@ -31,7 +33,10 @@
 %% `system_limit' for more cells than memory can hold (at most 2^40).
 -spec new(Arity :: pos_integer(), Opts :: [{signed, boolean()}]) -> atomics_ref().
 new(Arity, Opts) ->
-    offheap_nif:atomics_new(Arity, signed(Opts, true)).
+    Signed = signed(Opts, true),
+    %% A bignum is no word that the NIF could judge.
+    is_integer(Arity) andalso Arity > ?SIZE_MAX andalso error(system_limit),
+    offheap_nif:atomics_new(Arity, Signed).
 
 signed([{signed, Signed} | Opts], _) when is_boolean(Signed) -> signed(Opts, Signed);
 signed([], Signed) -> Signed;

@@ -1,0 +1,40 @@
+#include "oh_buffer.h"
+
+#include <string.h>
+
+oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,
+                                uint64_t length, oh_buffer_mode_t *mode) {
+    /* Who knows the generation reads its size or that of a later one, and then cannot enter; and
+     * size only grows in a lease: what lies below it now still does after entering. */
+    uint64_t size = oh_buffer_size(b);
+    *mode = offset <= size && length <= size - offset ? OH_BUFFER_OVERWRITE : OH_BUFFER_EXTEND;
+    return oh_buffer_enter(b, generation, *mode);
+}
+
+void oh_buffer_put(oh_buffer_t *b, uint64_t offset, const void *bytes, size_t length) {
+    if (length > 0)
+        memcpy(b->data + offset, bytes, length);
+}
+
+void oh_buffer_grow(oh_buffer_t *b, uint64_t offset, uint64_t end) {
+    uint64_t size = oh_load_relaxed(&b->size); /* only this thread moves it */
+    if (end <= size)
+        return;
+    if (offset > size)
+        memset(b->data + size, 0, offset - size);
+    oh_store_release(&b->size, end); /* R4: pairs with A4 */
+}
+
+bool oh_buffer_valid(oh_buffer_t *b) {
+    uint64_t word = oh_buffer_word(b);
+    uint64_t capacity = oh_buffer_capacity(b);
+    if ((word & OH_BUFFER_STATE_MASK) == OH_BUFFER_STATE_MASK)
+        return false;
+    if ((word & OH_BUFFER_EXTEND_BIT) && oh_buffer_word_busy(word) == 0)
+        return false;
+    if ((b->data == NULL) != (capacity == 0))
+        return false;
+    if (oh_buffer_word_state(word) == OH_BUFFER_RELEASED)
+        return true;
+    return b->data != NULL && oh_buffer_size(b) <= capacity && oh_load_relaxed(&b->owner) != 0;
+}

@@ -1,0 +1,306 @@
+/* offheap_buffer: what moves bytes into and out of buffers. Up to NIF_BUFFER_INLINE_BYTES are
+ * copied on the spot, more on a dirty scheduler. */
+#include "nif_buffer.h"
+
+#include <string.h>
+
+#include "nif_file.h"
+
+/* A frozen buffer up to this size is copied into ordinary binaries; see doc/buffers.md for the
+ * measurement. */
+#define FREEZE_COPY_BYTES ((uint64_t)64 << 10)
+/* A slice up to this size is copied: it becomes a binary on the process's heap and pins nothing. */
+#define SLICE_COPY_BYTES ((uint64_t)64)
+/* Binaries in a list that are looked at on the spot: about 0.2 ms. */
+#define LIST_INLINE 8192
+
+ERL_NIF_TERM nif_buffer_copy(ErlNifEnv *env, oh_buffer_t *b, uint64_t offset, uint64_t length) {
+    if (length <= 64) {
+        ERL_NIF_TERM term;
+        unsigned char *bytes = enif_make_new_binary(env, length, &term);
+        if (length > 0)
+            memcpy(bytes, b->data + offset, length);
+        return term;
+    }
+    ErlNifBinary binary;
+    if (!enif_alloc_binary(length, &binary))
+        return nif_error(env, nif_atom.status_enomem);
+    memcpy(binary.data, b->data + offset, length);
+    nif_charge(env, length, NIF_BUFFER_BYTES_PER_MS);
+    return enif_make_binary(env, &binary);
+}
+
+/* --- Writing --- */
+
+/* A binary, or a list of binaries. */
+typedef struct {
+    ERL_NIF_TERM list; /* if count is not 0 */
+    ErlNifBinary binary;
+    uint64_t count;
+    uint64_t length; /* of all */
+} data_t;
+
+/* Walks the list and adds up; false if it holds anything but binaries. */
+static bool get_list(ErlNifEnv *env, data_t *data) {
+    ERL_NIF_TERM head, tail = data->list;
+    ErlNifBinary binary;
+    while (enif_get_list_cell(env, tail, &head, &tail)) {
+        if (!enif_inspect_binary(env, head, &binary))
+            return false;
+        data->length += binary.size;
+        data->count++;
+        if (data->count > LIST_INLINE && nif_on_scheduler())
+            return true; /* the rest on a dirty scheduler */
+    }
+    return enif_is_empty_list(env, tail);
+}
+
+static bool get_data(ErlNifEnv *env, ERL_NIF_TERM term, data_t *data) {
+    data->count = 0;
+    if (enif_inspect_binary(env, term, &data->binary)) {
+        data->length = data->binary.size;
+        return true;
+    }
+    data->list = term;
+    data->length = 0;
+    return get_list(env, data);
+}
+
+static bool is_long(const data_t *data) {
+    return oh_unlikely(data->length > NIF_BUFFER_INLINE_BYTES || data->count > LIST_INLINE) &&
+           nif_on_scheduler();
+}
+
+static void put_data(ErlNifEnv *env, oh_buffer_t *b, uint64_t offset, const data_t *data) {
+    if (oh_likely(data->count == 0)) {
+        if (data->length > 0)
+            oh_buffer_put(b, offset, data->binary.data, data->length);
+        return;
+    }
+    ERL_NIF_TERM head, tail = data->list;
+    ErlNifBinary binary;
+    while (enif_get_list_cell(env, tail, &head, &tail) && enif_inspect_binary(env, head, &binary)) {
+        oh_buffer_put(b, offset, binary.data, binary.size);
+        offset += binary.size;
+    }
+}
+
+/* Puts data at *at, or at the end if at is NULL. */
+static oh_status_t put(ErlNifEnv *env, const nif_lease_t *lease, const uint64_t *at,
+                       const data_t *data, bool *full) {
+    oh_buffer_t *b = lease->buffer;
+    oh_buffer_mode_t mode = OH_BUFFER_EXTEND;
+    oh_status_t status =
+        at == NULL ? oh_buffer_enter(b, lease->generation, mode)
+                   : oh_buffer_enter_put(b, lease->generation, data->length == 0 ? 0 : *at,
+                                         data->length, &mode);
+    status = nif_buffer_entered(env, lease, mode, status);
+    if (status != OH_OK)
+        return status;
+    uint64_t offset = at == NULL ? oh_buffer_size(b) : *at;
+    *full = !oh_buffer_fits(b, offset, data->length);
+    if (!*full) {
+        put_data(env, b, offset, data);
+        if (mode == OH_BUFFER_EXTEND && data->length > 0)
+            oh_buffer_grow(b, offset, offset + data->length);
+    }
+    nif_buffer_leave(lease, mode);
+    nif_charge(env, data->length, NIF_BUFFER_BYTES_PER_MS);
+    return OH_OK;
+}
+
+/* buffer_write(Buffer, Offset, Data), buffer_append(Buffer, Data): Data is a binary or a list of
+ * binaries. */
+ERL_NIF_TERM nif_buffer_write(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    nif_lease_t lease;
+    uint64_t offset;
+    data_t data;
+    bool full = false;
+    if (!nif_buffer_get(env, argv[0], &lease) ||
+        (argc == 3 && !nif_get_unsigned(env, argv[1], &offset)) ||
+        !get_data(env, argv[argc - 1], &data))
+        return enif_make_badarg(env);
+    if (is_long(&data))
+        return enif_schedule_nif(env, "buffer_write", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_buffer_write,
+                                 argc, argv);
+    oh_status_t status = put(env, &lease, argc == 3 ? &offset : NULL, &data, &full);
+    return full ? nif_error(env, nif_atom.enospc) : nif_buffer_status(env, status);
+}
+
+ERL_NIF_TERM nif_buffer_append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return nif_buffer_write(env, argc, argv);
+}
+
+/* --- Reading --- */
+
+/* buffer_read(Buffer), buffer_read(Buffer, Offset, Length): a copy. */
+ERL_NIF_TERM nif_buffer_read(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    nif_lease_t lease;
+    uint64_t offset = 0, length = 0;
+    if (!nif_buffer_get(env, argv[0], &lease) ||
+        (argc == 3 &&
+         (!nif_get_unsigned(env, argv[1], &offset) || !nif_get_unsigned(env, argv[2], &length))))
+        return enif_make_badarg(env);
+    oh_status_t status = nif_buffer_enter(env, &lease, OH_BUFFER_READ);
+    if (status != OH_OK)
+        return nif_buffer_status(env, status);
+    uint64_t size = oh_buffer_size(lease.buffer);
+    if (argc == 1)
+        length = size;
+    ERL_NIF_TERM result;
+    if (offset > size || length > size - offset)
+        result = enif_make_badarg(env);
+    else if (length > NIF_BUFFER_INLINE_BYTES && nif_on_scheduler())
+        result = enif_schedule_nif(env, "buffer_read", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_buffer_read,
+                                   argc, argv);
+    else
+        result = nif_buffer_copy(env, lease.buffer, offset, length);
+    nif_buffer_leave(&lease, OH_BUFFER_READ);
+    return result;
+}
+
+/* --- Freezing --- */
+
+/* The bytes of a frozen buffer, inside: a copy if they are few, else what P owns. Who froze it
+ * makes P; for another that comes between freezing and that, P is not there yet. */
+static ERL_NIF_TERM frozen_bytes(ErlNifEnv *env, const nif_lease_t *lease, uint64_t offset,
+                                 uint64_t length) {
+    oh_buffer_t *b = lease->buffer;
+    if (oh_buffer_size(b) <= FREEZE_COPY_BYTES || length <= SLICE_COPY_BYTES)
+        return nif_buffer_copy(env, b, offset, length);
+    void *payload = oh_load_acquire(&b->payload); /* A6: pairs with R6 */
+    if (payload == NULL)
+        return nif_error(env, nif_atom.status_busy);
+    /* Emulators from OTP 27 on do not count these bytes when they decide on a collection: let the
+     * process at least run for less long. */
+    nif_charge(env, length, 4 * NIF_BUFFER_BYTES_PER_MS);
+    return enif_make_resource_binary(env, payload, b->data + offset, length);
+}
+
+static void make_payload(const nif_lease_t *lease) {
+    nif_buffer_t *p = enif_alloc_resource(nif_type_payload, sizeof *p);
+    *p = *lease->handle;
+    oh_pool_ref(p->pool);
+    oh_store_release(&lease->buffer->payload, p); /* R6: pairs with A6 */
+}
+
+/* buffer_freeze(Buffer): O(1), or a copy of at most FREEZE_COPY_BYTES. */
+ERL_NIF_TERM nif_buffer_freeze(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    nif_lease_t lease;
+    if (!nif_buffer_get(env, argv[0], &lease))
+        return enif_make_badarg(env);
+    oh_status_t status = nif_buffer_check(env, &lease);
+    if (status == OH_OK)
+        status = oh_buffer_freeze(lease.buffer, lease.generation);
+    bool first = status == OH_OK;
+    status = nif_buffer_entered(env, &lease, OH_BUFFER_READ, status == OH_FROZEN ? OH_OK : status);
+    if (status != OH_OK)
+        return nif_buffer_status(env, status);
+    uint64_t size = oh_buffer_size(lease.buffer);
+    if (first && size > FREEZE_COPY_BYTES)
+        make_payload(&lease);
+    ERL_NIF_TERM result = frozen_bytes(env, &lease, 0, size);
+    nif_buffer_leave(&lease, OH_BUFFER_READ);
+    return result;
+}
+
+/* buffer_slice(Buffer, Offset, Length): of a frozen buffer; as freeze. */
+ERL_NIF_TERM nif_buffer_slice(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    nif_lease_t lease;
+    uint64_t offset, length;
+    if (!nif_buffer_get(env, argv[0], &lease) || !nif_get_unsigned(env, argv[1], &offset) ||
+        !nif_get_unsigned(env, argv[2], &length))
+        return enif_make_badarg(env);
+    oh_status_t status = nif_buffer_enter(env, &lease, OH_BUFFER_READ);
+    if (status != OH_OK)
+        return nif_buffer_status(env, status);
+    uint64_t size = oh_buffer_size(lease.buffer);
+    ERL_NIF_TERM result;
+    if (oh_buffer_word_state(oh_buffer_word(lease.buffer)) == OH_BUFFER_WRITABLE || offset > size ||
+        length > size - offset)
+        result = enif_make_badarg(env);
+    else
+        result = frozen_bytes(env, &lease, offset, length);
+    nif_buffer_leave(&lease, OH_BUFFER_READ);
+    return result;
+}
+
+/* --- Reading files --- */
+
+typedef struct {
+    nif_lease_t lease;
+    oh_file_t *file;
+    bool at_end;
+    uint64_t offset;
+    uint64_t file_offset;
+    uint64_t length;
+} pread_t;
+
+/* Reads into the buffer, inside. OH_BUSY: not without waiting for the disk. */
+static ERL_NIF_TERM pread_inside(ErlNifEnv *env, pread_t *args, oh_buffer_mode_t mode, bool nowait,
+                                 oh_status_t *status) {
+    oh_buffer_t *b = args->lease.buffer;
+    uint64_t offset = args->at_end ? oh_buffer_size(b) : args->offset;
+    if (!oh_buffer_fits(b, offset, args->length))
+        return nif_error(env, nif_atom.enospc);
+    if (args->length == 0)
+        return nif_ok(env, enif_make_uint(env, 0));
+    uint64_t count = 0;
+    int error_number = 0;
+    *status = oh_file_read(args->file, args->file_offset, b->data + offset, args->length, nowait,
+                           &count, &error_number);
+    if (*status != OH_OK)
+        return nif_status(env, *status, error_number);
+    if (count == 0)
+        return nif_atom.eof;
+    if (mode == OH_BUFFER_EXTEND)
+        oh_buffer_grow(b, offset, offset + count);
+    return nif_ok(env, enif_make_uint64(env, count));
+}
+
+/* buffer_pread(Buffer, Offset | append, File, FileOffset, Length, Mode): Mode dirty reads on a
+ * dirty I/O scheduler; inline reads here; auto reads here what is in the page cache, and else
+ * there. More than NIF_BUFFER_INLINE_BYTES are always read there. */
+ERL_NIF_TERM nif_buffer_pread(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    pread_t args;
+    args.at_end = enif_is_identical(argv[1], nif_atom.append);
+    args.offset = 0;
+    bool is_auto = enif_is_identical(argv[5], nif_atom.auto_);
+    bool is_inline = enif_is_identical(argv[5], nif_atom.inline_);
+    if (!nif_buffer_get(env, argv[0], &args.lease) ||
+        (!args.at_end && !nif_get_unsigned(env, argv[1], &args.offset)) ||
+        !nif_file_get(env, argv[2], &args.file) ||
+        !nif_get_unsigned(env, argv[3], &args.file_offset) ||
+        !nif_get_unsigned(env, argv[4], &args.length) ||
+        !(is_auto || is_inline || enif_is_identical(argv[5], nif_atom.dirty)))
+        return enif_make_badarg(env);
+    bool here = nif_on_scheduler();
+    if (here && (args.length > NIF_BUFFER_INLINE_BYTES || !(is_auto || is_inline)))
+        return enif_schedule_nif(env, "buffer_pread", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_buffer_pread,
+                                 argc, argv);
+
+    oh_buffer_t *b = args.lease.buffer;
+    oh_buffer_mode_t mode = OH_BUFFER_EXTEND;
+    oh_status_t status =
+        args.at_end ? oh_buffer_enter(b, args.lease.generation, mode)
+                    : oh_buffer_enter_put(b, args.lease.generation,
+                                          args.length == 0 ? 0 : args.offset, args.length, &mode);
+    status = nif_buffer_entered(env, &args.lease, mode, status);
+    if (status != OH_OK)
+        return nif_buffer_status(env, status);
+    ERL_NIF_TERM result;
+    if (oh_file_enter(args.file) == OH_OK) {
+        result = pread_inside(env, &args, mode, here && is_auto, &status);
+        oh_file_leave(args.file);
+    } else {
+        result = nif_error(env, nif_atom.einval); /* as file:pread/3 on a closed file */
+    }
+    nif_buffer_leave(&args.lease, mode);
+    if (status == OH_BUSY)
+        return enif_schedule_nif(env, "buffer_pread", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_buffer_pread,
+                                 argc, argv);
+    nif_charge(env, args.length, NIF_BUFFER_BYTES_PER_MS);
+    return result;
+}

@@ -1,0 +1,199 @@
+/* offheap_pool: pools, and leases from them. */
+#include "nif_buffer.h"
+
+#include "../core/oh_buffer.h"
+
+typedef struct {
+    oh_pool_t *body;
+} pool_t;
+
+/* Buffers that info and sweep look at on a normal scheduler: about 0.2 ms at the most. */
+#define LOOK_INLINE 4096
+
+/* Cached blocks go soon; leased and frozen ones when they come back. */
+static void pool_destroy(ErlNifEnv *env, void *obj) {
+    (void)env;
+    oh_pool_retire(((pool_t *)obj)->body, nif_buffer_drop);
+}
+
+ErlNifResourceTypeInit nif_type_init_pool = {.dtor = pool_destroy, .members = 1};
+
+static bool get_pool(ErlNifEnv *env, ERL_NIF_TERM term, oh_pool_t **pool) {
+    pool_t *resource;
+    if (!enif_get_resource(env, term, nif_type_pool, (void **)&resource))
+        return false;
+    *pool = resource->body;
+    return true;
+}
+
+/* pool_new(MaxBytes | infinity, Largest) */
+ERL_NIF_TERM nif_pool_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    oh_pool_options_t options = {.max_bytes = OH_POOL_NO_CAP};
+    if (!enif_is_identical(argv[0], nif_atom.infinity) &&
+        !nif_get_unsigned(env, argv[0], &options.max_bytes))
+        return enif_make_badarg(env);
+    if (!nif_get_unsigned(env, argv[1], &options.largest))
+        return enif_make_badarg(env);
+    oh_pool_t *body;
+    oh_status_t status = oh_pool_new(&options, &body);
+    if (status != OH_OK)
+        return nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);
+    pool_t *resource = enif_alloc_resource(nif_type_pool, sizeof *resource);
+    resource->body = body;
+    ERL_NIF_TERM result = enif_make_resource(env, resource);
+    enif_release_resource(resource);
+    return result;
+}
+
+/* --- Leasing --- */
+
+/* A lease with its first bytes in it, or {error, Reason}. */
+static ERL_NIF_TERM lease_result(ErlNifEnv *env, oh_pool_t *pool, oh_status_t status,
+                                 oh_buffer_t *b, const ErlNifBinary *data) {
+    if (oh_unlikely(status != OH_OK)) {
+        if (status == OH_EXHAUSTED || status == OH_LIMIT) {
+            oh_fetch_add_relaxed(&pool->refused, 1);
+            status = OH_EXHAUSTED;
+        }
+        return nif_status(env, status, 0);
+    }
+    ERL_NIF_TERM term = nif_buffer_make(env, pool, b);
+    if (data != NULL && data->size > 0) {
+        /* Nobody else has the term yet: no need to enter. */
+        oh_buffer_put(b, 0, data->data, data->size);
+        oh_buffer_grow(b, 0, data->size);
+        nif_charge(env, data->size, NIF_BUFFER_BYTES_PER_MS);
+    }
+    ERL_NIF_TERM ok[] = {nif_atom.ok, term};
+    return enif_make_tuple_from_array(env, ok, 2);
+}
+
+/* Pool, size and first bytes, if any. */
+static bool get_lease_args(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], oh_pool_t **pool,
+                           uint64_t *size, ErlNifBinary *data) {
+    if (!get_pool(env, argv[0], pool) || !nif_get_unsigned(env, argv[1], size))
+        return false;
+    if (argc == 2)
+        return true;
+    if (!enif_inspect_binary(env, argv[2], data))
+        return false;
+    if (data->size > *size)
+        *size = data->size;
+    return true;
+}
+
+/* At the cap: frees cached blocks, then ends leases of dead owners. On a dirty scheduler. */
+static ERL_NIF_TERM lease_at_cap(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_pool_t *pool;
+    uint64_t size;
+    ErlNifBinary data;
+    oh_buffer_t *b = NULL;
+    if (!get_lease_args(env, argc, argv, &pool, &size, &data))
+        return enif_make_badarg(env);
+    uint64_t bytes = oh_pool_block_bytes(pool, size);
+    if (!oh_pool_evict(pool, bytes, nif_buffer_drop)) {
+        nif_buffer_sweep(env, pool, 0, oh_pool_count(pool));
+        oh_pool_evict(pool, bytes, nif_buffer_drop);
+    }
+    oh_status_t status = oh_pool_take(pool, size, &b);
+    return lease_result(env, pool, status, b, argc == 3 ? &data : NULL);
+}
+
+/* pool_lease(Pool, Size), pool_lease(Pool, Size, Binary): O(1) but for the copy. */
+ERL_NIF_TERM nif_pool_lease(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_pool_t *pool;
+    uint64_t size;
+    ErlNifBinary data;
+    oh_buffer_t *b = NULL;
+    if (!get_lease_args(env, argc, argv, &pool, &size, &data))
+        return enif_make_badarg(env);
+    if (argc == 3 && oh_unlikely(data.size > NIF_BUFFER_INLINE_BYTES) && nif_on_scheduler())
+        return enif_schedule_nif(env, "pool_lease", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_pool_lease,
+                                 argc, argv);
+    oh_status_t status = oh_pool_take(pool, size, &b);
+    if (oh_unlikely(status == OH_EXHAUSTED))
+        return enif_schedule_nif(env, "pool_lease", ERL_NIF_DIRTY_JOB_CPU_BOUND, lease_at_cap, argc,
+                                 argv);
+    return lease_result(env, pool, status, b, argc == 3 ? &data : NULL);
+}
+
+/* --- Looking at it, tending it --- */
+
+/* pool_sweep(Pool): ends the leases of dead owners; how many. */
+ERL_NIF_TERM nif_pool_sweep(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_pool_t *pool;
+    if (!get_pool(env, argv[0], &pool))
+        return enif_make_badarg(env);
+    uint32_t count = oh_pool_count(pool);
+    if (count > LOOK_INLINE && nif_on_scheduler())
+        return enif_schedule_nif(env, "pool_sweep", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_pool_sweep,
+                                 argc, argv);
+    return enif_make_uint64(env, nif_buffer_sweep(env, pool, 0, count));
+}
+
+/* pool_info(Pool) */
+ERL_NIF_TERM nif_pool_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_pool_t *pool;
+    if (!get_pool(env, argv[0], &pool))
+        return enif_make_badarg(env);
+    uint32_t count = oh_pool_count(pool);
+    if (count > LOOK_INLINE && nif_on_scheduler())
+        return enif_schedule_nif(env, "pool_info", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_pool_info, argc,
+                                 argv);
+    oh_pool_stats_t stats = {0};
+    oh_pool_stats(pool, 0, count, &stats);
+    uint64_t made = oh_load_relaxed(&pool->made);
+    struct {
+        ERL_NIF_TERM key;
+        uint64_t value;
+    } entries[] = {
+        {nif_atom.leases, stats.leases},
+        {nif_atom.recycled, stats.leases > made ? stats.leases - made : 0},
+        {nif_atom.leased, stats.leased},
+        {nif_atom.leased_bytes, stats.leased_bytes},
+        {nif_atom.status_frozen, stats.frozen},
+        {nif_atom.frozen_bytes, stats.frozen_bytes},
+        {nif_atom.cached, stats.cached},
+        {nif_atom.cached_bytes, stats.cached_bytes},
+        {nif_atom.bytes, oh_load_relaxed(&pool->footprint)},
+        {nif_atom.refused, oh_load_relaxed(&pool->refused)},
+        {nif_atom.reclaimed, oh_load_relaxed(&pool->reclaimed)},
+        {nif_atom.dropped, oh_load_relaxed(&pool->dropped)},
+        {nif_atom.largest, pool->largest},
+        {nif_atom.memory,
+         oh_load_relaxed(&pool->footprint) + sizeof *pool + oh_nodes_bytes(&pool->nodes)},
+    };
+    enum { ENTRIES = sizeof entries / sizeof entries[0] };
+    ERL_NIF_TERM keys[ENTRIES + 2], values[ENTRIES + 2], map;
+    for (size_t i = 0; i < ENTRIES; i++) {
+        keys[i] = entries[i].key;
+        values[i] = enif_make_uint64(env, entries[i].value);
+    }
+    keys[ENTRIES] = nif_atom.max_bytes;
+    values[ENTRIES] = pool->max_bytes == OH_POOL_NO_CAP ? nif_atom.infinity
+                                                        : enif_make_uint64(env, pool->max_bytes);
+    keys[ENTRIES + 1] = nif_atom.status_closed;
+    values[ENTRIES + 1] = oh_pool_is_closed(pool) ? nif_atom.true_ : nif_atom.false_;
+    enif_make_map_from_arrays(env, keys, values, ENTRIES + 2, &map);
+    return map;
+}
+
+/* pool_trim(Pool): on a dirty scheduler. */
+ERL_NIF_TERM nif_pool_trim(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    oh_pool_t *pool;
+    if (!get_pool(env, argv[0], &pool))
+        return enif_make_badarg(env);
+    return enif_make_uint64(env, oh_pool_trim(pool, UINT64_MAX, nif_buffer_drop));
+}
+
+/* pool_close(Pool): on a dirty scheduler. */
+ERL_NIF_TERM nif_pool_close(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    oh_pool_t *pool;
+    if (!get_pool(env, argv[0], &pool))
+        return enif_make_badarg(env);
+    oh_pool_close(pool, nif_buffer_drop);
+    return nif_atom.ok;
+}

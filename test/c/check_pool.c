@@ -1,0 +1,367 @@
+/* oh_pool: classes, recycling, the cap, closing, handles, memory that is not there. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "oh_alloc.h"
+#include "oh_pool.h"
+#include "oh_reaper.h"
+
+static long blocks;     /* allocations alive */
+static long until_fail; /* allocations that succeed; negative: all */
+static int dropped;     /* handles dropped */
+
+static void *counting_alloc(size_t bytes) {
+    if (until_fail == 0)
+        return NULL;
+    if (until_fail > 0)
+        until_fail--;
+    blocks++;
+    return malloc(bytes);
+}
+
+static void counting_free(void *ptr) {
+    blocks--;
+    free(ptr);
+}
+
+static void drop(void *handle) {
+    (void)handle;
+    dropped++;
+}
+
+static oh_pool_t *pool;
+
+static void setup(void) {
+    oh_set_allocator((oh_allocator_t){counting_alloc, counting_free});
+    blocks = 0;
+    dropped = 0;
+    until_fail = -1;
+    ck_assert_int_eq(oh_reaper_start(), OH_OK);
+}
+
+static void teardown(void) {
+    until_fail = -1;
+    if (pool != NULL) {
+        oh_pool_close(pool, drop);
+        oh_pool_unref(pool);
+        pool = NULL;
+    }
+    oh_reaper_stop();
+    ck_assert_int_eq(blocks, 0);
+}
+
+static void make(uint64_t max_bytes, uint64_t largest) {
+    oh_pool_options_t options = {.max_bytes = max_bytes, .largest = largest};
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_OK);
+    ck_assert(oh_pool_valid(pool));
+}
+
+static uint64_t footprint(void) {
+    return oh_load_relaxed(&pool->footprint);
+}
+
+static oh_buffer_t *lease(uint64_t size) {
+    oh_buffer_t *b = NULL;
+    ck_assert_int_eq(oh_pool_take(pool, size, &b), OH_OK);
+    ck_assert_uint_ge(oh_buffer_capacity(b), size);
+    ck_assert_uint_eq((uintptr_t)b->data % OH_CACHE_LINE, 0);
+    oh_buffer_open(b, 1);
+    ck_assert(oh_pool_valid(pool));
+    return b;
+}
+
+static void end(oh_buffer_t *b) {
+    bool finisher = false;
+    uint64_t generation = oh_buffer_word_generation(oh_buffer_word(b));
+    ck_assert_int_eq(oh_buffer_release(b, generation, &finisher), OH_OK);
+    ck_assert(finisher);
+    oh_pool_put(pool, b, drop);
+    ck_assert(oh_pool_valid(pool));
+}
+
+static oh_pool_stats_t stats(void) {
+    oh_pool_stats_t s = {0};
+    oh_pool_stats(pool, 0, oh_pool_count(pool), &s);
+    return s;
+}
+
+START_TEST(classes_are_the_smallest_that_fit) {
+    ck_assert_uint_eq(oh_pool_class_bytes(0), 64);
+    for (uint64_t size = 0; size <= 70000; size++) {
+        uint32_t class = oh_pool_class(size);
+        ck_assert_uint_ge(oh_pool_class_bytes(class), size);
+        if (class > 0)
+            ck_assert_uint_lt(oh_pool_class_bytes(class - 1), size);
+    }
+    for (uint32_t class = 0; class < OH_POOL_CLASSES; class ++)
+        ck_assert_uint_eq(oh_pool_class(oh_pool_class_bytes(class)), class);
+    for (uint32_t class = 1; class < OH_POOL_CLASSES; class ++)
+        ck_assert_uint_le(oh_pool_class_bytes(class) * 4, oh_pool_class_bytes(class - 1) * 5);
+    ck_assert_uint_eq(oh_pool_class_bytes(OH_POOL_CLASSES - 1), OH_POOL_LARGEST_MAX);
+}
+END_TEST
+
+START_TEST(options_out_of_range_are_refused) {
+    oh_pool_options_t options = {.max_bytes = 1000, .largest = 63};
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_BADARG);
+    options.largest = OH_POOL_LARGEST_MAX + 1;
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_BADARG);
+    options.largest = UINT64_MAX;
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_BADARG);
+    ck_assert_ptr_null(pool);
+    make(1000, OH_POOL_LARGEST_MAX);
+}
+END_TEST
+
+START_TEST(a_released_block_is_leased_again) {
+    make(OH_POOL_NO_CAP, 1 << 20);
+    oh_buffer_t *first = lease(1000);
+    char *data = first->data;
+    end(first);
+    ck_assert_uint_eq(stats().cached_bytes, 1024);
+    for (int i = 0; i < 100; i++) {
+        oh_buffer_t *b = lease(900 + i); /* of this class, or the one below */
+        ck_assert_ptr_eq(b, first);
+        ck_assert_ptr_eq(b->data, data);
+        end(b);
+    }
+    ck_assert_uint_eq(oh_load_relaxed(&pool->made), 1);
+    ck_assert_uint_eq(stats().leases, 101);
+}
+END_TEST
+
+START_TEST(a_block_up_to_a_doubling_larger_will_do) {
+    make(OH_POOL_NO_CAP, 1 << 20);
+    end(lease(1024));
+    oh_buffer_t *b = lease(640);
+    ck_assert_uint_eq(oh_buffer_capacity(b), 1024);
+    end(b);
+    b = lease(512);
+    ck_assert_uint_eq(oh_buffer_capacity(b), 512);
+    end(b);
+}
+END_TEST
+
+START_TEST(what_is_above_the_largest_class_is_not_kept) {
+    make(OH_POOL_NO_CAP, 4096);
+    oh_buffer_t *b = lease(4097);
+    ck_assert_uint_eq(oh_buffer_capacity(b), 8192);
+    end(b);
+    ck_assert_uint_eq(footprint(), 0);
+    b = lease(100 << 20);
+    end(b);
+    ck_assert_uint_eq(footprint(), 0);
+    ck_assert_uint_eq(oh_pool_count(pool), 1);
+    end(lease(4096));
+    ck_assert_uint_eq(footprint(), 4096);
+}
+END_TEST
+
+START_TEST(the_cap_refuses_and_recovers) {
+    make(10 * 1024, 4096);
+    oh_buffer_t *leased[10], *b;
+    for (int i = 0; i < 10; i++)
+        leased[i] = lease(1024);
+    ck_assert_int_eq(oh_pool_take(pool, 64, &b), OH_EXHAUSTED);
+    ck_assert(!oh_pool_evict(pool, 64, drop));
+    end(leased[9]);
+    ck_assert_int_eq(oh_pool_take(pool, 64, &b), OH_EXHAUSTED);
+    ck_assert(oh_pool_evict(pool, 64, drop));
+    leased[9] = lease(64);
+    ck_assert_uint_le(footprint(), 10 * 1024);
+    ck_assert_int_eq(oh_pool_take(pool, 10 * 1024 + 1, &b), OH_LIMIT);
+    for (int i = 0; i < 10; i++)
+        end(leased[i]);
+    ck_assert_uint_eq(footprint(), 9 * 1024 + 64);
+    ck_assert(oh_pool_evict(pool, 10 * 1024, drop));
+    ck_assert_uint_eq(footprint(), 0);
+}
+END_TEST
+
+START_TEST(absurd_sizes_are_refused) {
+    static const uint64_t sizes[] = {OH_POOL_BLOCK_MAX + 1, (uint64_t)1 << 60, UINT64_MAX - 1,
+                                     UINT64_MAX};
+    oh_buffer_t *b;
+    make(OH_POOL_NO_CAP, 4096);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        ck_assert_int_eq(oh_pool_take(pool, sizes[i], &b), OH_ENOMEM);
+    oh_pool_close(pool, drop);
+    oh_pool_unref(pool);
+    make(1 << 20, 4096);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        ck_assert_int_eq(oh_pool_take(pool, sizes[i], &b), OH_LIMIT);
+    ck_assert_uint_eq(footprint(), 0);
+}
+END_TEST
+
+START_TEST(a_pool_without_bytes_leases_nothing) {
+    oh_buffer_t *b;
+    make(0, 4096);
+    ck_assert_int_eq(oh_pool_take(pool, 0, &b), OH_LIMIT);
+    ck_assert(oh_pool_evict(pool, 0, drop));
+}
+END_TEST
+
+START_TEST(a_closed_pool_leases_nothing_and_keeps_nothing) {
+    make(OH_POOL_NO_CAP, 1 << 20);
+    oh_buffer_t *out = lease(100);
+    end(lease(200));
+    ck_assert_uint_gt(footprint(), 128);
+    oh_pool_close(pool, drop);
+    ck_assert_uint_eq(footprint(), oh_buffer_capacity(out));
+    oh_buffer_t *b;
+    ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_CLOSED);
+    end(out);
+    ck_assert_uint_eq(footprint(), 0);
+    oh_pool_close(pool, drop);
+}
+END_TEST
+
+START_TEST(handles_stay_with_cached_buffers_and_are_dropped_with_their_block) {
+    static int handle;
+    make(OH_POOL_NO_CAP, 4096);
+    oh_buffer_t *b = lease(100);
+    oh_store_relaxed(&b->handle, &handle);
+    end(b);
+    ck_assert_int_eq(dropped, 0);
+    ck_assert_ptr_eq(oh_load_relaxed(&lease(100)->handle), &handle);
+    end(b);
+    ck_assert_uint_eq(oh_pool_trim(pool, 10, drop), 1);
+    ck_assert_int_eq(dropped, 1);
+    b = lease(100);
+    ck_assert_ptr_null(oh_load_relaxed(&b->handle));
+    oh_store_relaxed(&b->handle, &handle);
+    oh_pool_close(pool, drop);
+    end(b);
+    ck_assert_int_eq(dropped, 2);
+}
+END_TEST
+
+START_TEST(a_worn_buffer_is_retired) {
+    make(OH_POOL_NO_CAP, 4096);
+    oh_buffer_t *b = NULL;
+    ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_OK);
+    oh_store_relaxed(&b->word, (OH_BUFFER_GENERATION_MAX - 1) << 16);
+    oh_buffer_open(b, 1);
+    end(b);
+    ck_assert_uint_eq(footprint(), 0);
+    ck_assert_ptr_ne(lease(100), b);
+}
+END_TEST
+
+START_TEST(a_retired_pool_ends_on_the_reapers_thread) {
+    make(OH_POOL_NO_CAP, 1 << 20);
+    oh_pool_ref(pool);
+    oh_buffer_t *b = lease(1000);
+    end(lease(1 << 20));
+    end(lease(1000));
+    oh_pool_retire(pool, drop);
+    end(b);
+    oh_reaper_stop();
+    ck_assert_uint_eq(footprint(), 0);
+    ck_assert_int_eq(oh_reaper_start(), OH_OK);
+}
+END_TEST
+
+START_TEST(stats_add_up) {
+    make(OH_POOL_NO_CAP, 4096);
+    oh_buffer_t *a = lease(64), *b = lease(128), *c = lease(256);
+    ck_assert_int_eq(oh_buffer_freeze(b, 1), OH_OK);
+    ck_assert(!oh_buffer_leave(b, OH_BUFFER_READ));
+    end(c);
+    oh_pool_stats_t s = stats();
+    ck_assert_uint_eq(s.leases, 3);
+    ck_assert_uint_eq(s.leased, 2);
+    ck_assert_uint_eq(s.leased_bytes, 64 + 128);
+    ck_assert_uint_eq(s.frozen, 1);
+    ck_assert_uint_eq(s.frozen_bytes, 128);
+    ck_assert_uint_eq(s.cached, 1);
+    ck_assert_uint_eq(s.cached_bytes, 256);
+    end(a);
+    end(b);
+    ck_assert_uint_eq(stats().leased, 0);
+}
+END_TEST
+
+/* Each allocation in turn fails; the pool stays whole. */
+START_TEST(no_memory_changes_nothing) {
+    oh_pool_options_t options = {.max_bytes = OH_POOL_NO_CAP, .largest = 4096};
+    until_fail = 0;
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_ENOMEM);
+    ck_assert_ptr_null(pool);
+    until_fail = -1;
+    make(OH_POOL_NO_CAP, 4096);
+    oh_buffer_t *b = NULL;
+    for (long fail_at = 0; fail_at < 2; fail_at++) {
+        until_fail = fail_at; /* the block, then the buffer */
+        ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_ENOMEM);
+        ck_assert(oh_pool_valid(pool));
+        ck_assert_uint_eq(footprint(), 0);
+    }
+    until_fail = -1;
+    end(lease(100));
+    until_fail = 0;
+    end(lease(100)); /* recycling needs no memory */
+}
+END_TEST
+
+/* Leases and releases at random against a model of the bytes that are out. */
+START_TEST(a_random_life_stays_valid) {
+    enum { SLOTS = 64 };
+    oh_buffer_t *out[SLOTS] = {0};
+    uint64_t seed = (uint64_t)_i + 1;
+    make(512 * 1024, 16384);
+    for (int step = 0; step < 5000; step++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        size_t slot = (seed >> 33) % SLOTS;
+        uint64_t size = (seed >> 40) % 20000;
+        if (out[slot] != NULL) {
+            end(out[slot]);
+            out[slot] = NULL;
+        } else if (oh_pool_take(pool, size, &out[slot]) == OH_OK) {
+            ck_assert_uint_ge(oh_buffer_capacity(out[slot]), size);
+            oh_buffer_open(out[slot], 1);
+        } else {
+            out[slot] = NULL;
+            oh_pool_evict(pool, size, drop);
+        }
+        ck_assert(oh_pool_valid(pool));
+        uint64_t bytes = 0;
+        for (int i = 0; i < SLOTS; i++)
+            bytes += out[i] == NULL ? 0 : oh_buffer_capacity(out[i]);
+        ck_assert_uint_eq(stats().leased_bytes, bytes);
+        ck_assert_uint_eq(stats().leased_bytes + stats().cached_bytes, footprint());
+    }
+    for (int i = 0; i < SLOTS; i++)
+        if (out[i] != NULL)
+            end(out[i]);
+}
+END_TEST
+
+int main(void) {
+    TCase *tcase = tcase_create("pool");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, classes_are_the_smallest_that_fit);
+    tcase_add_test(tcase, options_out_of_range_are_refused);
+    tcase_add_test(tcase, a_released_block_is_leased_again);
+    tcase_add_test(tcase, a_block_up_to_a_doubling_larger_will_do);
+    tcase_add_test(tcase, what_is_above_the_largest_class_is_not_kept);
+    tcase_add_test(tcase, the_cap_refuses_and_recovers);
+    tcase_add_test(tcase, absurd_sizes_are_refused);
+    tcase_add_test(tcase, a_pool_without_bytes_leases_nothing);
+    tcase_add_test(tcase, a_closed_pool_leases_nothing_and_keeps_nothing);
+    tcase_add_test(tcase, handles_stay_with_cached_buffers_and_are_dropped_with_their_block);
+    tcase_add_test(tcase, a_worn_buffer_is_retired);
+    tcase_add_test(tcase, a_retired_pool_ends_on_the_reapers_thread);
+    tcase_add_test(tcase, stats_add_up);
+    tcase_add_test(tcase, no_memory_changes_nothing);
+    tcase_add_loop_test(tcase, a_random_life_stays_valid, 0, 4);
+    Suite *suite = suite_create("oh_pool");
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

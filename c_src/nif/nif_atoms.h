@@ -1,4 +1,5 @@
-/* Every atom the library makes. ATOM(x) is the atom x; ATOM_NAMED(field, "x") where x is no C name. */
+/* Every atom the library makes. ATOM(x) is the atom x; ATOM_NAMED(field, "x") where x is no C name.
+ */
 
 /* results */
 ATOM(ok)
@@ -17,3 +18,39 @@ ATOM(size)
 ATOM(max)
 ATOM(min)
 ATOM(memory)
+
+/* pools and buffers */
+ATOM(offheap_buffer)
+ATOM(infinity)
+ATOM(writable)
+ATOM(state)
+ATOM(generation)
+ATOM(capacity)
+ATOM(owner)
+ATOM(append)
+ATOM(dirty)
+ATOM_NAMED(auto_, "auto")
+ATOM_NAMED(inline_, "inline")
+ATOM(eof)
+ATOM(enospc)
+ATOM(einval)
+ATOM(leases)
+ATOM(recycled)
+ATOM(leased)
+ATOM(leased_bytes)
+ATOM(frozen_bytes)
+ATOM(cached)
+ATOM(cached_bytes)
+ATOM(bytes)
+ATOM(refused)
+ATOM(reclaimed)
+ATOM(dropped)
+ATOM(largest)
+ATOM(max_bytes)
+
+/* store */
+ATOM_NAMED(public_, "public")
+ATOM_NAMED(protected_, "protected")
+ATOM_NAMED(private_, "private")
+ATOM(done)
+ATOM(general)

@@ -1,9 +1,16 @@
 /*
  * Every resource type: RESOURCE(name, version).
  *
- * The version is part of the type's name in the emulator. A library that changes the layout behind a
- * type raises its version: the old library then stays loaded until its last handle is gone, instead of
- * the new one misreading the old one's memory. Types of equal version are taken over at an upgrade.
+ * The version is part of the type's name in the emulator. A library that changes the layout behind
+ * a type raises its version: the old library then stays loaded until its last handle is gone,
+ * instead of the new one misreading the old one's memory. Types of equal version are taken over at
+ * an upgrade.
  */
 
 RESOURCE(atomics, 1)
+RESOURCE(hash, 1)
+RESOURCE(pool, 1)
+RESOURCE(buffer, 1)
+RESOURCE(payload, 1)
+RESOURCE(file, 1)
+RESOURCE(store, 1)

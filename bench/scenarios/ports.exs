@@ -1,0 +1,125 @@
+# Round trips through Offheap.PortPool and the lanes of Offheap.Jobs.
+#
+# The pool's peer is a plain port to the same worker program, owned by the measuring process: no other
+# process in between, no limit, no monitor, no restart. At greater depths it keeps as many requests in
+# flight as the pool does. The lanes' peer is :crypto.hash(:blake2b, ..): the same compression function
+# with a longer digest.
+defmodule Offheap.Bench.Scenarios.Ports do
+  use Offheap.Bench
+  alias Offheap.{Jobs, PortPool}
+
+  @data :binary.copy("x", 16)
+
+  defloop(call({pool, _depth}, _i), do: {:ok, @data} = PortPool.call(pool, :echo, @data))
+
+  # n requests, depth of them in flight.
+  def pipeline({pool, depth}, n) do
+    first = for _ <- 1..min(depth, n), do: PortPool.request(pool, :echo, @data)
+    pipeline(pool, first, [], n - length(first))
+  end
+
+  defp pipeline(_pool, [], [], 0), do: :ok
+  defp pipeline(pool, [], back, left), do: pipeline(pool, Enum.reverse(back), [], left)
+
+  defp pipeline(pool, [request | front], back, left) do
+    {:ok, @data} = PortPool.await(request, 5000)
+
+    if left > 0 do
+      pipeline(pool, front, [PortPool.request(pool, :echo, @data) | back], left - 1)
+    else
+      pipeline(pool, front, back, 0)
+    end
+  end
+
+  # The same through a port that the measuring process owns; opened at the first call in each process.
+  def plain({executable, depth}, n) do
+    port = plain_port(executable)
+    first = min(depth, n)
+    for i <- 1..first, do: plain_send(port, i)
+    plain_loop(port, n - first, n)
+  end
+
+  defp plain_port(executable) do
+    case Process.get(:plain_port) do
+      nil ->
+        options = [:binary, :exit_status, packet: 4]
+        port = Port.open({:spawn_executable, executable}, options)
+        Process.put(:plain_port, port)
+        port
+
+      port ->
+        port
+    end
+  end
+
+  defp plain_send(port, i), do: Port.command(port, :erlang.term_to_binary({i, :echo, @data}))
+
+  defp plain_loop(_port, _left, 0), do: :ok
+
+  defp plain_loop(port, left, waiting) do
+    receive do
+      {^port, {:data, frame}} ->
+        answered = plain_count(frame, 0)
+        more = min(answered, left)
+        for i <- 1..more//1, do: plain_send(port, i)
+        plain_loop(port, left - more, waiting - answered)
+    end
+  end
+
+  defp plain_count("", count), do: count
+
+  defp plain_count(frame, count) do
+    {{_, :ok, @data}, used} = :erlang.binary_to_term(frame, [:used])
+    plain_count(binary_part(frame, used, byte_size(frame) - used), count + 1)
+  end
+
+  defloop(hash({data, lane}, _i), do: {:ok, _} = Jobs.run(:blake2b, data, lane: lane))
+  defloop(hash_auto({data, _lane}, _i), do: {:ok, _} = Jobs.run(:blake2b, data))
+  defloop(crypto_hash({data, _lane}, _i), do: :crypto.hash(:blake2b, data))
+
+  def scenarios, do: round_trips() ++ lanes()
+
+  defp executable do
+    Path.join(Path.dirname(to_string(:offheap_nif.library_path())), "offheap_port")
+  end
+
+  # One worker on both sides.
+  defp round_trips do
+    for depth <- [1, 8, 64] do
+      %{
+        component: "ports",
+        name: "echo of 16 bytes, depth #{depth}",
+        peer: "plain port, depth #{depth}",
+        ours: if(depth == 1, do: &__MODULE__.call/2, else: &__MODULE__.pipeline/2),
+        theirs: &__MODULE__.plain/2,
+        setup: fn ->
+          {:ok, pool} = PortPool.start_link(size: 1)
+          {{pool, depth}, {executable(), depth}}
+        end,
+        teardown: fn {{pool, _}, _} -> PortPool.stop(pool) end
+      }
+    end
+  end
+
+  defp lanes do
+    for {size, name} <- [{1024, "1 KiB"}, {65_536, "64 KiB"}, {1_048_576, "1 MiB"}],
+        lane <- [:auto, :inline, :dirty, :port],
+        lane != :inline or size <= 49_152 do
+      %{
+        component: "jobs",
+        name: "blake2b of #{name}, lane #{lane}",
+        peer: ":crypto.hash(:blake2b)",
+        ours: if(lane == :auto, do: &__MODULE__.hash_auto/2, else: &__MODULE__.hash/2),
+        theirs: &__MODULE__.crypto_hash/2,
+        setup: fn ->
+          {:ok, _} = Application.ensure_all_started(:crypto)
+          {:ok, _} = PortPool.default()
+          state = {:crypto.strong_rand_bytes(size), lane}
+          {state, state}
+        end
+      }
+    end
+  end
+end
+
+Offheap.Bench.Scenarios.Ports.scenarios()

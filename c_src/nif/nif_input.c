@@ -1,0 +1,55 @@
+#include "nif_input.h"
+
+#include <limits.h>
+
+static oh_status_t open_buffer(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+    if (!nif_buffer_get(env, term, &input->lease))
+        return OH_BADARG;
+    oh_status_t status = nif_buffer_enter(env, &input->lease, OH_BUFFER_READ);
+    if (status != OH_OK)
+        return status;
+    input->is_buffer = true;
+    input->bytes = oh_buffer_size(input->lease.buffer);
+    input->data = input->lease.buffer->data;
+    return OH_OK;
+}
+
+static oh_status_t open_list(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+    ERL_NIF_TERM tail;
+    if (!enif_inspect_iovec(env, INT_MAX, term, &tail, &input->iovec) ||
+        !enif_is_empty_list(env, tail))
+        return OH_BADARG;
+    input->bytes = input->iovec->size;
+    return OH_OK;
+}
+
+oh_status_t nif_input_open(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+    ErlNifBinary binary;
+    *input = (nif_input_t){0};
+    if (enif_inspect_binary(env, term, &binary)) {
+        input->bytes = binary.size;
+        input->data = binary.data;
+        return OH_OK;
+    }
+    return enif_is_tuple(env, term) ? open_buffer(env, term, input) : open_list(env, term, input);
+}
+
+void nif_input_close(nif_input_t *input) {
+    if (input->is_buffer)
+        nif_buffer_leave(&input->lease, OH_BUFFER_READ);
+    input->is_buffer = false;
+}
+
+void nif_input_each(const nif_input_t *input,
+                    void (*piece)(void *context, const void *data, size_t bytes), void *context) {
+    if (input->iovec == NULL) {
+        piece(context, input->data, input->bytes);
+        return;
+    }
+    for (int i = 0; i < input->iovec->iovcnt; i++)
+        piece(context, input->iovec->iov[i].iov_base, input->iovec->iov[i].iov_len);
+}
+
+ERL_NIF_TERM nif_input_status(ErlNifEnv *env, oh_status_t status) {
+    return nif_status(env, status == OH_RELEASED ? OH_BADARG : status, 0);
+}

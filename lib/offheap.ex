@@ -1,0 +1,25 @@
+defmodule Offheap do
+  @moduledoc """
+  Structures outside the Erlang heap, in C, for Erlang and Elixir on the BEAM.
+
+  | part | modules | what it is | take something else when |
+  |---|---|---|---|
+  | atomics | `Offheap.Atomics` | arrays of 64-bit integers with every compound operation in one call | single adds are all you need: `:atomics` is compiled into the emulator |
+  | buffers | `Offheap.Pool`, `Offheap.Buffer` | leased, mutable, recycled blocks of bytes, frozen to binaries without a copy | data are small or live short: fresh binaries are cheap |
+  | store | `Offheap.Store` | ETS's vocabulary with reads that take no lock | values are large and read whole, or one process alone uses the table: ETS copies such values faster |
+  | jobs | `Offheap.Jobs`, `Offheap.Hash` | work that runs inline, on a dirty scheduler or in a worker program, picked by cost | what you compute takes less than a microsecond |
+  | ports | `Offheap.PortPool` | supervised worker programs with pipelined requests | a crash cannot happen and the work is short: a NIF needs no round trip |
+
+  Each Elixir module has an Erlang twin: `Offheap.Atomics` is `:offheap_atomics`, and so on.
+
+  ## What every part keeps
+
+    * No call holds a normal scheduler longer than about a millisecond, whatever the size of its input.
+    * Nothing that a caller passes can crash the emulator: what is wrong raises `ArgumentError` or
+      returns a documented error.
+    * Handles may be sent to any process, and what they refer to is freed with the last of them.
+
+  Only `Offheap.PortPool` and the port lane of `Offheap.Jobs` need the `:offheap` application to be
+  running; the rest works as soon as the modules are loaded.
+  """
+end

@@ -1,0 +1,132 @@
+defmodule Offheap.PortPool do
+  @moduledoc """
+  A pool of worker programs in C, to which requests are pipelined.
+
+  A worker is an operating-system process that does jobs one after the other: what it computes holds
+  up no scheduler, and when it crashes nothing else does. A request goes from the caller to the
+  process that owns the least loaded worker, and from there to the worker; no process of the pool's
+  own stands between.
+
+      iex> {:ok, pool} = Offheap.PortPool.start_link(size: 1)
+      iex> Offheap.PortPool.call(pool, :echo, "hello")
+      {:ok, "hello"}
+      iex> requests = for i <- 1..3, do: Offheap.PortPool.request(pool, :echo, <<i>>)
+      iex> Enum.map(requests, &Offheap.PortPool.await/1)
+      [ok: <<1>>, ok: <<2>>, ok: <<3>>]
+      iex> Offheap.PortPool.stop(pool)
+      :ok
+
+  In a supervisor: `{Offheap.PortPool, name: MyApp.Workers, size: 4}`.
+
+    * Each request has exactly one outcome. There is no retry: after `{:worker_died, status}` or
+      `:timeout` the job may or may not have been done.
+    * A worker has at most `:credits` unanswered requests. Beyond that, requests wait in the VM, at
+      most `:max_queue` a worker; then they are refused: `{:error, :overloaded}`. Requests that wait
+      are dropped when their caller dies or stops waiting.
+    * A worker that dies is restarted, after a growing delay if it keeps dying. Its unanswered
+      requests get `{:error, {:worker_died, status}}`, with its exit status: 128 + n after signal n,
+      or `:epipe` or `:protocol`.
+    * No worker outlives its pool or the VM, whatever it is doing and however the VM ends.
+
+  Other reasons for an error: `:noproc` (no such pool), `:closed` (the pool stopped), `:too_large`
+  (the request exceeds `:max_frame`), `:unknown_job`, `:badarg` (the job does not take such an
+  argument), `:too_deep` (terms nested more than 64 deep), and what the job itself answers, such as
+  `:enoent`.
+
+  ## Jobs
+
+  The worker that comes with Offheap does
+
+    * `:echo` of a binary, which it gives back;
+    * `:blake2b` of a binary: the digest of 32 bytes;
+    * `:blake2b_file` of a path, a binary: `{digest, size}`.
+
+  > #### When not to use it {: .info}
+  >
+  > A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through
+  > a pipe. Work of a few microseconds belongs in a NIF; `Offheap.Jobs` picks.
+  """
+
+  @typedoc "A pool on this node, by its process or its name."
+  @type pool :: :offheap_port_pool.pool()
+
+  @typedoc "What `request/3` returns; only the process that called it can use it."
+  @type request_id :: :offheap_port_pool.request_id()
+
+  @type outcome :: {:ok, term()} | {:error, :offheap_port_pool.reason()}
+
+  @doc """
+  Starts a pool, linked to the caller.
+
+  ## Options
+
+    * `:name` - registers the pool
+    * `:size` - workers; default the number of schedulers online
+    * `:credits` - unanswered requests a worker; default 64
+    * `:max_queue` - requests that wait in the VM, a worker; default 1024
+    * `:max_frame` - bytes of the largest request; default 64 MiB, at most 1 GiB
+    * `:executable`, `:args` - another program that speaks the protocol, further arguments for it
+
+  As a list or a map. Raises `ArgumentError` for any other option or value.
+  """
+  @spec start_link(:offheap_port_pool.options()) :: {:ok, pid()} | {:error, term()}
+  defdelegate start_link(options \\ []), to: :offheap_port_pool
+
+  @doc "A child specification; its id is the pool's name."
+  @spec child_spec(:offheap_port_pool.options()) :: Supervisor.child_spec()
+  defdelegate child_spec(options), to: :offheap_port_pool
+
+  @doc """
+  Stops the pool. Requests without an answer get `{:error, :closed}`; workers are ended, also in the
+  middle of a job.
+  """
+  @spec stop(pool()) :: :ok
+  defdelegate stop(pool), to: :offheap_port_pool
+
+  @doc """
+  The pool that Offheap's own jobs use, named `:offheap_port_pool`. It is started now if it is not
+  running, under the application's supervisor, with the options of its environment:
+
+      config :offheap, port_pool: [size: 4]
+
+  `{:error, :not_started}` if the `:offheap` application is not running.
+
+      iex> {:ok, pool} = Offheap.PortPool.default()
+      iex> Offheap.PortPool.call(pool, :echo, "x")
+      {:ok, "x"}
+  """
+  @spec default() :: {:ok, pool()} | {:error, :not_started | term()}
+  defdelegate default(), to: :offheap_port_pool
+
+  @doc """
+  Has a worker do `job` and waits for the outcome, at most `timeout` milliseconds.
+
+  After `{:error, :timeout}` no message arrives later.
+  """
+  @spec call(pool(), job :: atom(), args :: term(), timeout()) :: outcome()
+  defdelegate call(pool, job, args, timeout \\ 5000), to: :offheap_port_pool
+
+  @doc """
+  Sends a request and does not wait. The process that sent it, and no other, gets the outcome by
+  `await/2` or gives it up by `abandon/1`. A request that is refused says so there.
+  """
+  @spec request(pool(), job :: atom(), args :: term()) :: request_id()
+  defdelegate request(pool, job, args), to: :offheap_port_pool
+
+  @doc "The outcome of a request, once. After `{:error, :timeout}` it has none any more."
+  @spec await(request_id(), timeout()) :: outcome()
+  defdelegate await(request_id, timeout \\ 5000), to: :offheap_port_pool
+
+  @doc """
+  Gives up a request: no message of it arrives, or stays. If it still waited, it is not done.
+  """
+  @spec abandon(request_id()) :: :ok
+  defdelegate abandon(request_id), to: :offheap_port_pool
+
+  @doc """
+  The pool's limits, and for each worker its process id in the operating system (`:undefined`
+  between death and restart), its requests in flight and waiting, and how often it was restarted.
+  """
+  @spec info(pool()) :: map() | {:error, :noproc}
+  defdelegate info(pool), to: :offheap_port_pool
+end

@@ -1,0 +1,306 @@
+%% @doc A pool of worker programs in C, to which requests are pipelined.
+%%
+%% A worker is an operating-system process that does jobs one after the other: what it computes holds
+%% up no scheduler, and when it crashes nothing else does. A request goes from the caller to the process
+%% that owns the least loaded worker, and from there to the worker; no process of the pool's own stands
+%% between.
+%%
+%% <ul>
+%% <li>Each request has exactly one outcome. There is no retry: after `{worker_died, Status}' or
+%%     `timeout' the job may or may not have been done.</li>
+%% <li>A worker has at most `credits' unanswered requests. Beyond that, requests wait in the VM, at most
+%%     `max_queue' a worker; then they are refused: `{error, overloaded}'. Requests that wait are dropped
+%%     when their caller dies or stops waiting.</li>
+%% <li>A worker that dies is restarted, after a growing delay if it keeps dying. Its unanswered requests
+%%     get `{error, {worker_died, Status}}', with its exit status: 128 + N after signal N, or `epipe' or
+%%     `protocol'.</li>
+%% <li>No worker outlives its pool or the VM, whatever it is doing and however the VM ends.</li>
+%% </ul>
+%%
+%% A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through a pipe
+%% (about 2 ns a byte). Work of a few microseconds belongs in a NIF.
+%%
+%% Other reasons for an error: `noproc' (no such pool), `closed' (the pool stopped), `too_large' (the
+%% request exceeds `max_frame'), `unknown_job', `badarg' (the job does not take such an argument),
+%% `too_deep' (terms nested more than 64 deep), and what the job itself answers, such as `enoent'.
+%%
+%% Jobs of the worker that comes with Offheap: `echo' (a binary; gives it back), `blake2b' (a binary;
+%% gives the digest of 32 bytes), `blake2b_file' (a path as a binary; gives `{Digest, Size}').
+-module(offheap_port_pool).
+
+-behaviour(supervisor).
+
+-export([start_link/0, start_link/1, child_spec/1, stop/1, default/0]).
+-export([call/3, call/4, request/3, await/1, await/2, abandon/1, info/1]).
+-export([max_frame/1]).
+-export([init/1]).
+-export_type([pool/0, option/0, options/0, reason/0, request_id/0]).
+
+-include("offheap_port.hrl").
+
+-define(DEFAULT, offheap_port_pool).
+-define(TIMEOUT_MS, 5000).
+-define(MAX_FRAME_MAX, (1 bsl 30)).
+
+-type pool() :: pid() | atom().
+-type option() :: {name, atom()} | {size, 1..1024} | {credits, pos_integer()}
+                | {max_queue, non_neg_integer()} | {max_frame, pos_integer()}
+                | {executable, file:name_all()} | {args, [string()]}.
+-type options() :: [option()] | #{name => atom(), size => 1..1024, credits => pos_integer(),
+                                  max_queue => non_neg_integer(), max_frame => pos_integer(),
+                                  executable => file:name_all(), args => [string()]}.
+-type reason() :: overloaded | timeout | {worker_died, Status :: 0..255 | atom()} | closed | noproc
+                | too_large | unknown_job | badarg | too_deep | bad_frame | atom().
+-opaque request_id() :: {reference(), pid()} | {done, {error, reason()}}.
+
+%% @equiv start_link([])
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() ->
+    start_link([]).
+
+%% @doc Starts a pool, linked to the caller.
+%%
+%% Options, as a list or a map:
+%% <ul>
+%% <li>`name': registers the pool.</li>
+%% <li>`size': workers; default the number of schedulers online.</li>
+%% <li>`credits': unanswered requests a worker; default 64.</li>
+%% <li>`max_queue': requests that wait in the VM, a worker; default 1024.</li>
+%% <li>`max_frame': bytes of the largest request; default 64 MiB, at most 1 GiB.</li>
+%% <li>`executable', `args': another program that speaks the protocol, further arguments for it.</li>
+%% </ul>
+%% Raises `badarg' for any other option or value.
+-spec start_link(options()) -> {ok, pid()} | {error, term()}.
+start_link(Options) ->
+    Parsed = options(Options),
+    case Parsed of
+        #{name := Name} -> supervisor:start_link({local, Name}, ?MODULE, Parsed);
+        #{} -> supervisor:start_link(?MODULE, Parsed)
+    end.
+
+%% @doc A child specification; its id is the pool's name, or this module.
+-spec child_spec(options()) -> supervisor:child_spec().
+child_spec(Options) ->
+    #{id => maps:get(name, to_map(Options), ?MODULE),
+      start => {?MODULE, start_link, [Options]},
+      type => supervisor}.
+
+%% @doc Stops the pool. Requests without an answer get `{error, closed}'; workers are ended, also in the
+%% middle of a job.
+-spec stop(pool()) -> ok.
+stop(Pool) ->
+    gen_server:stop(Pool).
+
+%% @doc The pool that Offheap's own jobs use, named `offheap_port_pool': started now if it is not running,
+%% under the offheap application's supervisor, with the options of its environment's `port_pool'.
+%%
+%% `{error, not_started}' if the offheap application is not running.
+-spec default() -> {ok, pool()} | {error, not_started | term()}.
+default() ->
+    case offheap_port_registry:lookup(?DEFAULT) of
+        undefined -> start_default();
+        #pool{} -> {ok, ?DEFAULT}
+    end.
+
+start_default() ->
+    Options = to_map(application:get_env(offheap, port_pool, [])),
+    case offheap_sup:ensure_child(child_spec(Options#{name => ?DEFAULT})) of
+        ok -> {ok, ?DEFAULT};
+        {error, _} = Error -> Error
+    end.
+
+%% @equiv call(Pool, Job, Args, 5000)
+-spec call(pool(), Job :: atom(), Args :: term()) -> {ok, term()} | {error, reason()}.
+call(Pool, Job, Args) ->
+    call(Pool, Job, Args, ?TIMEOUT_MS).
+
+%% @doc Has a worker do `Job' and waits for the outcome, at most `Timeout' milliseconds.
+%%
+%% After `{error, timeout}' no message arrives later. The pool must be on this node.
+-spec call(pool(), Job :: atom(), Args :: term(), timeout()) -> {ok, term()} | {error, reason()}.
+call(Pool, Job, Args, Timeout) ->
+    await(request(Pool, Job, Args), Timeout).
+
+%% @doc Sends a request and does not wait. The process that sent it, and no other, gets the outcome by
+%% {@link await/2} or gives it up by {@link abandon/1}. A request that is refused says so there.
+-spec request(pool(), Job :: atom(), Args :: term()) -> request_id().
+request(Name, Job, Args) when is_atom(Job) ->
+    case offheap_port_registry:lookup(Name) of
+        #pool{} = Pool -> encode(Pool, Job, Args);
+        undefined -> {done, {error, noproc}}
+    end;
+request(_Pool, _Job, _Args) ->
+    error(badarg).
+
+%% The tuple's head is left off: the owner puts {Id, Job, Args}'s own in front. Large binaries in Args
+%% are not copied, here or on their way to the pipe.
+encode(#pool{max_frame = Max} = Pool, Job, Args) ->
+    [<<131, 104, 2, First/binary>> | More] = term_to_iovec({Job, Args}),
+    Request = [First | More],
+    case iolist_size(Request) of
+        Bytes when Bytes + 8 =< Max -> send(Pool, Request, Bytes);
+        _ -> {done, {error, too_large}}
+    end.
+
+send(#pool{table = Table, credits = Credits, max_queue = MaxQueue} = Pool, Request, Bytes) ->
+    {Index, Load} = choose(Pool),
+    case Load band (?LOAD_DOWN - 1) < Credits + MaxQueue of
+        true ->
+            try ets:lookup_element(Table, Index, 2) of
+                Owner ->
+                    Alias = erlang:monitor(process, Owner, [{alias, reply_demonitor}]),
+                    ok = offheap_port_worker:request(Owner, Alias, Request, Bytes),
+                    {Alias, Owner}
+            catch
+                error:badarg -> {done, {error, noproc}}
+            end;
+        false ->
+            {done, {error, overloaded}}
+    end.
+
+%% The least loaded worker; the search starts at another one each time and ends at the first idle one.
+%% The loads are hints: the owner decides.
+choose(#pool{size = 1, load = Load}) ->
+    {1, offheap_atomics:get(Load, 1)};
+choose(#pool{size = Size, load = Load}) ->
+    Start = offheap_atomics:add_get(Load, Size + 1, 1) rem Size,
+    choose(Load, Size, Start, Size, 0, 1 bsl 62).
+
+choose(_Load, _Size, _At, 0, Best, Least) ->
+    {Best, Least};
+choose(Load, Size, At, Left, Best, Least) ->
+    case offheap_atomics:get(Load, At + 1) of
+        0 -> {At + 1, 0};
+        N when N < Least -> choose(Load, Size, (At + 1) rem Size, Left - 1, At + 1, N);
+        _ -> choose(Load, Size, (At + 1) rem Size, Left - 1, Best, Least)
+    end.
+
+%% @equiv await(RequestId, 5000)
+-spec await(request_id()) -> {ok, term()} | {error, reason()}.
+await(RequestId) ->
+    await(RequestId, ?TIMEOUT_MS).
+
+%% @doc The outcome of a request, once. After `{error, timeout}' it has none any more.
+-spec await(request_id(), timeout()) -> {ok, term()} | {error, reason()}.
+await({done, Outcome}, _Timeout) ->
+    Outcome;
+await({Alias, Owner}, Timeout) ->
+    receive
+        {Alias, Outcome} -> Outcome;
+        {'DOWN', Alias, process, _, Reason} -> {error, down(Reason)}
+    after Timeout ->
+        give_up(Alias, Owner)
+    end.
+
+%% @doc Gives up a request: no message of it arrives, or stays. If it still waited, it is not done.
+-spec abandon(request_id()) -> ok.
+abandon({done, _}) ->
+    ok;
+abandon({Alias, Owner}) ->
+    _ = give_up(Alias, Owner),
+    ok.
+
+%% Demonitoring takes the alias back: what has not arrived by then never does.
+give_up(Alias, Owner) ->
+    erlang:demonitor(Alias, [flush]),
+    receive
+        {Alias, Outcome} -> Outcome
+    after 0 ->
+        ok = offheap_port_worker:cancel(Owner, Alias),
+        {error, timeout}
+    end.
+
+down(Reason) when Reason =:= normal; Reason =:= shutdown; Reason =:= noproc -> closed;
+down({shutdown, _}) -> closed;
+down(Reason) -> {worker_died, reason(Reason)}.
+
+reason(Reason) when is_atom(Reason) -> Reason;
+reason(_) -> owner_crashed.
+
+%% @doc The pool's limits, and for each worker its process id in the operating system (`undefined' between
+%% death and restart), its requests in flight and waiting, and how often it was restarted.
+-spec info(pool()) -> {error, noproc} |
+          #{size := pos_integer(), credits := pos_integer(), max_queue := non_neg_integer(),
+            max_frame := pos_integer(),
+            workers := [#{os_pid := pos_integer() | undefined, in_flight := non_neg_integer(),
+                          waiting := non_neg_integer(), restarts := non_neg_integer()}]}.
+info(Name) ->
+    case offheap_port_registry:lookup(Name) of
+        #pool{table = Table} = Pool ->
+            Owners = try lists:sort(ets:tab2list(Table)) catch error:badarg -> [] end,
+            Infos = [offheap_port_worker:info(Owner, ?TIMEOUT_MS) || {_, Owner} <- Owners],
+            #{size => Pool#pool.size, credits => Pool#pool.credits,
+              max_queue => Pool#pool.max_queue, max_frame => Pool#pool.max_frame,
+              workers => [Info || Info <- Infos, Info =/= undefined]};
+        undefined ->
+            {error, noproc}
+    end.
+
+%% @private
+%% Bytes of the largest request; 0 if there is no such pool.
+-spec max_frame(pool()) -> non_neg_integer().
+max_frame(Name) ->
+    case offheap_port_registry:lookup(Name) of
+        #pool{max_frame = Max} -> Max;
+        undefined -> 0
+    end.
+
+%% --- The supervisor ---
+
+%% @private
+init(#{size := Size} = Options) ->
+    %% An upgrade of this module calls init again, in the same process: the pool stays what it is.
+    Pool = case offheap_port_registry:lookup(self()) of
+               undefined -> new_pool(Options);
+               Running -> Running
+           end,
+    Names = [self() | [Name || #{name := Name} <- [Options]]],
+    Registry = #{id => registry, start => {offheap_port_registry, start_link, [Names, Pool]}},
+    Workers = [#{id => Index, start => {offheap_port_worker, start_link, [Pool, Index]}}
+               || Index <- lists:seq(1, Size)],
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, [Registry | Workers]}}.
+
+new_pool(#{size := Size, credits := Credits, max_queue := MaxQueue, max_frame := MaxFrame,
+           executable := Executable, args := Args}) ->
+    #pool{table = ets:new(?MODULE, [public, {read_concurrency, true}]),
+          load = offheap_atomics:new(Size + 1, [{signed, false}]),
+          size = Size,
+          credits = Credits,
+          max_queue = MaxQueue,
+          max_frame = MaxFrame,
+          executable = Executable,
+          args = ["--max-frame", integer_to_list(MaxFrame) | Args]}.
+
+%% --- Options ---
+
+to_map(Options) when is_map(Options) -> Options;
+to_map(Options) when is_list(Options) ->
+    try maps:from_list(Options) catch error:_ -> error(badarg) end;
+to_map(_) -> error(badarg).
+
+options(Options) ->
+    Given = to_map(Options),
+    Defaults = #{size => erlang:system_info(schedulers_online), credits => 64, max_queue => 1024,
+                 max_frame => 64 * 1024 * 1024, args => []},
+    All = maps:merge(Defaults, Given),
+    lists:all(fun valid/1, maps:to_list(All)) orelse error(badarg),
+    case All of
+        #{executable := Path} -> All#{executable := path(Path)};
+        #{} -> All#{executable => default_executable()}
+    end.
+
+valid({name, Name}) -> is_atom(Name) andalso Name =/= undefined;
+valid({size, N}) -> is_integer(N) andalso N >= 1 andalso N =< 1024;
+valid({credits, N}) -> is_integer(N) andalso N >= 1;
+valid({max_queue, N}) -> is_integer(N) andalso N >= 0;
+valid({max_frame, N}) -> is_integer(N) andalso N >= 64 andalso N =< ?MAX_FRAME_MAX;
+valid({executable, Path}) -> is_list(Path) orelse is_binary(Path);
+valid({args, Args}) -> is_list(Args) andalso lists:all(fun(A) -> is_list(A) orelse is_binary(A) end, Args);
+valid(_) -> false.
+
+path(Path) when is_binary(Path) -> unicode:characters_to_list(Path);
+path(Path) -> Path.
+
+%% Beside the NIF library.
+default_executable() ->
+    filename:join(filename:dirname(offheap_nif:library_path()), "offheap_port").

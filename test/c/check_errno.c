@@ -1,0 +1,34 @@
+/* oh_errno: names as the file module has them. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "oh_errno.h"
+
+START_TEST(names) {
+    ck_assert_str_eq(oh_errno_name(ENOENT), "enoent");
+    ck_assert_str_eq(oh_errno_name(EACCES), "eacces");
+    ck_assert_str_eq(oh_errno_name(ETXTBSY), "etxtbsy");
+    ck_assert_str_eq(oh_errno_name(EIO), "eio");
+}
+END_TEST
+
+START_TEST(what_has_no_name_is_eio) {
+    ck_assert_str_eq(oh_errno_name(0), "eio");
+    ck_assert_str_eq(oh_errno_name(-1), "eio");
+    ck_assert_str_eq(oh_errno_name(1000000), "eio");
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("oh_errno");
+    TCase *tc = tcase_create("errno");
+    tcase_add_test(tc, names);
+    tcase_add_test(tc, what_has_no_name_is_eio);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

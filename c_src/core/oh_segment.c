@@ -53,9 +53,8 @@ static uint32_t groups_for(uint32_t live) {
     return (slots + OH_GROUP_SLOTS - 1) / OH_GROUP_SLOTS;
 }
 
-oh_segment_t *oh_segment_new(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
-                             uint32_t live) {
-    uint32_t groups = groups_for(live);
+static oh_segment_t *new_with_groups(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
+                                     uint32_t groups) {
     size_t bytes = layout_bytes(groups);
     oh_segment_t *s = oh_alloc_aligned(bytes, OH_CACHE_LINE);
     if (s == NULL)
@@ -67,6 +66,15 @@ oh_segment_t *oh_segment_new(const oh_term_ops_t *ops, uint32_t prefix, uint32_t
     s->depth = (uint8_t)depth;
     s->group = (oh_group_t *)((char *)s + bytes - groups * sizeof(oh_group_t));
     return s;
+}
+
+oh_segment_t *oh_segment_new(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
+                             uint32_t live) {
+    return new_with_groups(ops, prefix, depth, groups_for(live));
+}
+
+oh_segment_t *oh_segment_new_like(const oh_segment_t *s) {
+    return new_with_groups(s->ops, s->prefix, s->depth, s->groups);
 }
 
 size_t oh_segment_bytes(const oh_segment_t *s) {
@@ -298,6 +306,33 @@ uint32_t oh_segment_count(const oh_segment_t *s, const uint64_t *hashes, uint32_
     for (uint32_t i = 0; i < s->groups * OH_GROUP_SLOTS; i++)
         count += in_range(hashes[i], prefix, depth);
     return count;
+}
+
+/* Copies the i-th slot's entry to the same place of a segment of the same shape. */
+static bool copy_slot(oh_segment_t *to, const oh_segment_t *from, uint32_t i, uint32_t tag) {
+    uint32_t meta = oh_segment_meta(from, i);
+    oh_word_t key = oh_load_relaxed(&oh_segment_slot(from, i)->key);
+    oh_word_t value = oh_load_relaxed(&oh_segment_slot(from, i)->value);
+    if (meta == 0)
+        return true;
+    if ((meta & OH_META_FORM) != OH_FORM_BOX && !copy_terms(to, meta, tag, &key, &value))
+        return false;
+    oh_store_relaxed(&oh_segment_slot(to, i)->key, key);
+    oh_store_relaxed(&oh_segment_slot(to, i)->value, value);
+    return true;
+}
+
+bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, uint32_t tag) {
+    for (uint32_t i = 0; i < from->groups * OH_GROUP_SLOTS; i++)
+        if (!copy_slot(to, from, i, tag))
+            return false;
+    for (uint32_t g = 0; g < from->groups; g++)
+        oh_store_relaxed(&to->meta[g], oh_load_relaxed(&from->meta[g]));
+    to->used = from->used;
+    oh_store_relaxed(&to->live, oh_load_relaxed(&from->live));
+    to->boxes = from->boxes;
+    to->box_words = from->box_words;
+    return true;
 }
 
 bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes, bool move_arena,

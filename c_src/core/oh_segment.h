@@ -168,6 +168,9 @@ static inline void oh_segment_look(oh_write_t *w, const oh_key_t *key) {
 oh_segment_t *oh_segment_new(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
                              uint32_t live);
 
+/* The same, of the same shape as s. */
+oh_segment_t *oh_segment_new_like(const oh_segment_t *s);
+
 /* Frees a segment that was never published, or whose readers are gone. With entries, its boxes too.
  */
 void oh_segment_free(oh_segment_t *s, bool with_boxes);
@@ -215,6 +218,10 @@ uint32_t oh_segment_count(const oh_segment_t *s, const uint64_t *hashes, uint32_
  */
 bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes, bool move_arena,
                      uint32_t tag);
+
+/* Copies from, all of whose slots are live, slot by slot into to, which is not yet published and of
+ * the same shape: what is left behind are the dead terms. False as above. */
+bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, uint32_t tag);
 
 /* The invariants of one segment; its lock is held. */
 bool oh_segment_valid(const oh_segment_t *s, uint32_t salt);

@@ -7,9 +7,11 @@
 #include <string.h>
 
 /* Waits for one segment's lock that make it split for its writers' sake. */
-#define CONTENTION_SPLIT 64
+#define CONTENTION_SPLIT 16
 /* Directory depth beyond which contention alone does not split. */
 #define CONTENTION_DEPTH_MAX 7
+/* Dead words that a segment may keep in any case: a rebuild costs an environment. */
+#define GARBAGE_WORDS 2048
 /* Retired objects that a writer frees after its own retirement. */
 #define COLLECT_BUDGET 3
 
@@ -162,33 +164,50 @@ oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *e
 
 /* --- Rebuilding --- */
 
+/* The segment that is to replace s, not yet published; NULL when memory is out. */
+static oh_segment_t *rebuilt(const oh_table_t *t, oh_segment_t *s, uint32_t extra,
+                             bool move_arena) {
+    /* Nothing but values was replaced: no slot need move. */
+    bool in_place = !move_arena && oh_load_relaxed(&s->live) == s->used &&
+                    s->used + extra <= oh_segment_capacity(s);
+    uint64_t *hashes = in_place ? NULL : oh_segment_hashes(s, t->salt);
+    oh_segment_t *to =
+        in_place ? oh_segment_new_like(s)
+                 : oh_segment_new(s->ops, s->prefix, s->depth, oh_load_relaxed(&s->live) + extra);
+    bool filled = to != NULL &&
+                  (in_place ? oh_segment_compact(to, s, t->tag)
+                            : hashes != NULL && oh_segment_fill(to, s, hashes, move_arena, t->tag));
+    oh_free(hashes);
+    if (!filled && to != NULL) {
+        oh_segment_free(to, false);
+        to = NULL;
+    }
+    return to;
+}
+
 /* Replaces s, locked, by a segment for the same hashes with room for extra more entries, which is
  * returned locked; s is unlocked and retired. NULL when memory is out or the table closed: s stays.
  */
 oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra,
                                oh_status_t *status) {
     bool move_arena = s->dead_words * 4 <= s->arena_words;
-    uint64_t *hashes = oh_segment_hashes(s, t->salt);
-    oh_segment_t *to =
-        oh_segment_new(s->ops, s->prefix, s->depth, oh_load_relaxed(&s->live) + extra);
+    oh_segment_t *to = rebuilt(t, s, extra, move_arena);
     *status = OH_ENOMEM;
-    if (hashes == NULL || to == NULL || !oh_segment_fill(to, s, hashes, move_arena, t->tag))
-        goto failed;
+    if (to == NULL)
+        return NULL;
     oh_lock(&to->lock);
-    if ((*status = publish(t, s, to, NULL)) != OH_OK)
-        goto failed;
+    *status = publish(t, s, to, NULL);
+    if (*status != OH_OK) {
+        if (move_arena)
+            to->arena = NULL;
+        oh_segment_free(to, false);
+        return NULL;
+    }
+    to->contention = s->contention;
     s->arena_moved = move_arena;
     oh_unlock(&s->lock);
     oh_segment_retire(s);
-    oh_free(hashes);
     return to;
-failed:
-    oh_free(hashes);
-    if (to != NULL && move_arena)
-        to->arena = NULL;
-    if (to != NULL)
-        oh_segment_free(to, false);
-    return NULL;
 }
 
 /* Splits s, locked, in two. The half for hash is returned locked; s is unlocked and retired. NULL
@@ -228,7 +247,7 @@ failed:
 static oh_segment_t *make_room(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_status_t *status) {
     uint32_t live = oh_load_relaxed(&s->live);
     bool full = s->used >= oh_segment_capacity(s);
-    bool garbage = s->dead_words > 256 && s->dead_words * 2 > s->arena_words;
+    bool garbage = s->dead_words > GARBAGE_WORDS && s->dead_words * 2 > s->arena_words;
     bool crowded = s->arena_words > OH_SEGMENT_WORDS_MAX && s->used > 1;
     bool contended =
         s->contention >= CONTENTION_SPLIT && s->depth < CONTENTION_DEPTH_MAX && live > 7;

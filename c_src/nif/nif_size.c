@@ -13,6 +13,7 @@
 /* Integers within +-2^1024 are no more than 18 words; compare decides by length alone. */
 static ERL_NIF_TERM big_max, big_min;
 static ErlNifEnv *big_env;
+ERL_NIF_TERM nif_two;
 
 /* True if a copy of the term is the term. */
 static bool copies_to_itself(ERL_NIF_TERM term) {
@@ -28,6 +29,7 @@ bool nif_size_init(void) {
     big_env = enif_alloc_env();
     if (big_env == NULL || !enif_binary_to_term(big_env, ext, sizeof ext, &big_max, 0))
         return false;
+    nif_two = enif_make_int(big_env, 2);
     ext[3] = 1;
     if (!enif_binary_to_term(big_env, ext, sizeof ext, &big_min, 0))
         return false;
@@ -79,7 +81,7 @@ typedef struct {
 } walk_t;
 
 static bool push(walk_t *w, ERL_NIF_TERM term) {
-    if (nif_is_immediate(w->env, term))
+    if (nif_is_plain(w->env, term))
         return true;
     if (w->depth == w->room) {
         ERL_NIF_TERM *larger = oh_alloc(2 * w->room * sizeof *larger);
@@ -196,14 +198,32 @@ static bool measure_one(walk_t *w, ERL_NIF_TERM term) {
     case ERL_NIF_TERM_TYPE_FLOAT:
         w->size.words += 2;
         return true;
-    default: /* references, ports, pids of other nodes */
+    case ERL_NIF_TERM_TYPE_PID:
+        w->size.words += nif_is_immediate_other(w->env, term) ? 0 : 6;
+        return true;
+    default: /* references, ports */
         w->size.words += 6;
         return true;
     }
 }
 
+/* The words of a tuple of immediates, or 0. */
+static uint64_t flat_tuple_words(ErlNifEnv *env, ERL_NIF_TERM term) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    if (!enif_get_tuple(env, term, &arity, &element) || arity > 16)
+        return 0;
+    for (int i = 0; i < arity; i++)
+        if (!nif_is_plain(env, element[i]))
+            return 0;
+    return (uint64_t)arity + 1;
+}
+
 nif_size_t nif_measure(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t limit) {
     walk_t w;
+    uint64_t flat = flat_tuple_words(env, term);
+    if (flat > 0)
+        return (nif_size_t){.words = flat, .complete = true};
     w.env = env;
     w.limit = limit;
     w.size = (nif_size_t){0};

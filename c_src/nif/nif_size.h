@@ -22,17 +22,25 @@ typedef struct {
 #define NIF_SMALL_MAX (((ErlNifSInt64)1 << 59) - 1)
 #define NIF_SMALL_MIN (-((ErlNifSInt64)1 << 59))
 
+/* A small integer or an atom. */
+static inline bool nif_is_plain(ErlNifEnv *env, ERL_NIF_TERM term) {
+    ErlNifSInt64 value;
+    if (enif_get_int64(env, term, &value))
+        return value >= NIF_SMALL_MIN && value <= NIF_SMALL_MAX;
+    return enif_is_atom(env, term) != 0;
+}
+
 /* The rest of nif_is_immediate: local pids and the empty list. */
 bool nif_is_immediate_other(ErlNifEnv *env, ERL_NIF_TERM term);
 
 /* True for terms whose word is all there is to them, in every environment: small integers, atoms,
  * local pids and the empty list. O(1), and quick for what keys mostly are. */
 static inline bool nif_is_immediate(ErlNifEnv *env, ERL_NIF_TERM term) {
-    ErlNifSInt64 value;
-    if (enif_get_int64(env, term, &value))
-        return value >= NIF_SMALL_MIN && value <= NIF_SMALL_MAX;
-    return enif_is_atom(env, term) || nif_is_immediate_other(env, term);
+    return nif_is_plain(env, term) || nif_is_immediate_other(env, term);
 }
+
+/* The integer 2, the position that is asked for most. */
+extern ERL_NIF_TERM nif_two;
 
 /* True for terms that are surely small: tuples of a few numbers, atoms, references and short
  * binaries. Quicker than measuring; false says nothing. */

@@ -114,6 +114,8 @@ step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TE
     item->key.immediate = nif_is_immediate(env, key);
     if (item->key.immediate) {
         item->key.hash = oh_hash_immediate(key, oh_table_salt(s->table));
+    } else if (nif_is_surely_small(env, key)) {
+        item->key.hash = store_hash(key, oh_table_salt(s->table));
     } else {
         step_t step = store_measure_key(env, s, &item->key, &size);
         if (step != STEP_OK)

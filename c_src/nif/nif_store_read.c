@@ -61,8 +61,8 @@ ERL_NIF_TERM nif_store_member(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 /* The element at position, or false. */
 static bool make_element(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM position,
                          ERL_NIF_TERM *result) {
-    unsigned pos;
-    if (!enif_get_uint(env, position, &pos) || pos == 0)
+    unsigned pos = 2;
+    if (position != nif_two && (!enif_get_uint(env, position, &pos) || pos == 0))
         return false;
     if (entry->form == OH_FORM_VALUE) {
         if (pos <= 2)

@@ -136,7 +136,7 @@ START_TEST(overwriting_does_not_pile_up_garbage) {
     for (uint64_t i = 0; i < 100000; i++)
         fake_put(t, &fake_ops, fake_number(i % 10), i, FAKE_TERM);
     oh_epoch_collect(SIZE_MAX);
-    ck_assert_int_lt(fake_alive, 2000);
+    ck_assert_int_lt(fake_alive, 3000);
     fake_close(t);
 }
 END_TEST

@@ -147,7 +147,7 @@ static bool measure_list(walk_t *w, ERL_NIF_TERM term) {
         if (w->size.words > w->limit || !push(w, head))
             return false;
     }
-    return push(w, tail);
+    return enif_is_empty_list(w->env, tail) || push(w, tail);
 }
 
 static bool measure_map(walk_t *w, ERL_NIF_TERM term) {

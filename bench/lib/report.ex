@@ -11,7 +11,7 @@ defmodule Offheap.Bench.Report do
     """)
 
     IO.puts(line("scenario", "peer", "Offheap", "peer", "ratio", "", ""))
-    IO.puts(String.duplicate("-", 124))
+    IO.puts(String.duplicate("-", 130))
   end
 
   def row(r) do
@@ -79,9 +79,9 @@ defmodule Offheap.Bench.Report do
 
   defp line(scenario, peer, ours, theirs, ratio, spread, mark) do
     [
-      String.pad_trailing(scenario, 42),
+      String.pad_trailing(scenario, 50),
       " ",
-      String.pad_trailing(peer, 26),
+      String.pad_trailing(peer, 24),
       String.pad_leading(ours, 12),
       String.pad_leading(theirs, 12),
       String.pad_leading(ratio, 8),

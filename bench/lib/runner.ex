@@ -117,16 +117,22 @@ defmodule Offheap.Bench.Runner do
   # Memory is measured in an emulator of its own: freed memory of earlier rounds would be used again
   # and hide what is taken.
   defp fresh_vm(scenario, side) do
-    paths = Enum.flat_map([:offheap, :elixir], &["-pa", Application.app_dir(&1, "ebin")])
+    paths = Enum.flat_map([:offheap, :elixir, :logger], &["-pa", Application.app_dir(&1, "ebin")])
 
-    eval = "'Elixir.Code':eval_file(hd(init:get_plain_arguments()) ++ \"/child.exs\"), halt(0)."
+    eval =
+      "{ok, _} = application:ensure_all_started(elixir), " <>
+        "{ok, _} = application:ensure_all_started(offheap), " <>
+        "[Lib | _] = init:get_plain_arguments(), " <>
+        "'Elixir.Code':eval_file(unicode:characters_to_binary([Lib, \"/child.exs\"])), halt(0)."
 
     args =
-      ["-noshell", "-eval", "{ok, _} = application:ensure_all_started(elixir), " <> eval] ++
+      ["-noshell", "-eval", eval] ++
         paths ++
         ["-extra", __DIR__, scenario.file, Offheap.Bench.title(scenario), to_string(side)]
 
-    {text, 0} = System.cmd("erl", args, stderr_to_stdout: true)
+    {text, 0} =
+      System.cmd("erl", args, stderr_to_stdout: true, env: [{"ERL_CRASH_DUMP_SECONDS", "0"}])
+
     text |> String.split() |> List.last() |> String.to_float()
   end
 

@@ -128,6 +128,8 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t 
     uint32_t groups = s->groups;
     uint32_t g = oh_segment_home(s, key->hash);
     uint64_t match = oh_meta_match(key) * OH_META_LANES;
+    /* In a table beyond the caches both lines miss: let them miss together. */
+    __builtin_prefetch(&s->group[g]);
     for (uint32_t n = 0; n < groups; n++) {
         uint64_t meta = oh_load_acquire(&s->meta[g]); /* M1 */
         uint64_t candidates = oh_meta_zero_lanes((meta ^ match) & OH_META_MATCH * OH_META_LANES);

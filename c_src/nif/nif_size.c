@@ -53,8 +53,19 @@ bool nif_is_immediate_other(ErlNifEnv *env, ERL_NIF_TERM term) {
 
 static bool is_small_element(ErlNifEnv *env, ERL_NIF_TERM term) {
     ErlNifBinary bin;
-    return nif_is_immediate(env, term) || enif_is_ref(env, term) ||
-           (enif_inspect_binary(env, term, &bin) && bin.size <= HEAVY_BINARY_BYTES);
+    if (nif_is_plain(env, term))
+        return true;
+    switch (enif_term_type(env, term)) {
+    case ERL_NIF_TERM_TYPE_BITSTRING:
+        return enif_inspect_binary(env, term, &bin) && bin.size <= HEAVY_BINARY_BYTES;
+    case ERL_NIF_TERM_TYPE_REFERENCE:
+    case ERL_NIF_TERM_TYPE_PID:
+    case ERL_NIF_TERM_TYPE_PORT:
+    case ERL_NIF_TERM_TYPE_FLOAT:
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool nif_is_surely_small(ErlNifEnv *env, ERL_NIF_TERM term) {

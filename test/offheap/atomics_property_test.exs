@@ -2,6 +2,9 @@ defmodule Offheap.AtomicsPropertyTest do
   @moduledoc "Offheap's atomics and OTP's, given the same commands, answer the same."
   use ExUnit.Case, async: true
 
+  # A soak run (PROPER_TESTS) takes as long as it takes.
+  @moduletag timeout: :infinity
+
   import Bitwise
   import Offheap.Property
   import :proper_types, only: [oneof: 1, weighted_union: 1, integer: 2, list: 1]

@@ -2,6 +2,9 @@ defmodule Offheap.StorePropertyTest do
   @moduledoc "The store and ETS, given the same commands, answer the same."
   use ExUnit.Case, async: true
 
+  # A soak run (PROPER_TESTS) takes as long as it takes.
+  @moduletag timeout: :infinity
+
   import Bitwise
   import Offheap.Property
   import :proper_types, only: [oneof: 1, weighted_union: 1, integer: 2, list: 1, bind: 3]
@@ -10,17 +13,17 @@ defmodule Offheap.StorePropertyTest do
   for keypos <- 1..3 do
     test "any sequence of commands on tables with the key at #{keypos}" do
       keypos = unquote(keypos)
-      check(forall(commands(keypos), &same_answers(&1, keypos)), tests: 1500)
+      check(forall(commands(keypos), &same_answers(&1, keypos)), tests: 100)
     end
   end
 
   test "any sequence of counter updates" do
-    check(forall(list(counter_command()), &same_answers(&1, 1)), tests: 1500)
+    check(forall(list(counter_command(1)), &same_answers(&1, 1)), tests: 1500)
   end
 
   test "long sequences over few keys, so that entries are replaced, deleted and come again" do
-    commands = bind(integer(200, 600), &:proper_types.vector(&1, command(1)), false)
-    check(forall(commands, &same_answers(&1, 1)), tests: 60)
+    commands = bind(integer(100, 300), &:proper_types.vector(&1, command(1)), false)
+    check(forall(commands, &same_answers(&1, 1)), tests: 20)
   end
 
   test "a term comes back as it was, down to its external format" do
@@ -31,7 +34,7 @@ defmodule Offheap.StorePropertyTest do
         [{^key, ^value} = object] = :offheap_store.lookup(table, key)
         :erlang.term_to_binary(object) == :erlang.term_to_binary({key, value})
       end),
-      tests: 3000
+      tests: 1500
     )
   end
 
@@ -42,7 +45,7 @@ defmodule Offheap.StorePropertyTest do
         :offheap_store.insert(table, {a, 1})
         :offheap_store.member(table, b) == (a === b) and :offheap_store.member(table, a)
       end),
-      tests: 3000
+      tests: 1500
     )
   end
 
@@ -180,25 +183,24 @@ defmodule Offheap.StorePropertyTest do
       {3, {:member, [key]}},
       {3, {:delete, [key]}},
       {3, {:take, [key]}},
-      {2, counter_command()},
+      {2, counter_command(keypos)},
       {1, {:tab2list, []}},
       {1, {:size, []}},
       {1, {:info, []}}
     ])
   end
 
-  defp counter_command do
+  # A default object has the table's key position: OTP 25's ETS corrupts its memory over shorter ones.
+  defp counter_command(keypos) do
     key = integer(1, 3)
 
     weighted_union([
       {2, {:insert, [counters(key)]}},
       {3, {:update_counter, [key, update()]}},
       {2, {:update_counter, [key, updates()]}},
-      {3, {:update_counter, [key, update(), counters(key)]}},
-      {2, {:update_counter, [key, updates(), counters(key)]}},
-      {1,
-       {:update_counter,
-        [key, update(), TermGenerator.one_of_values([{}, :none, {1}, [], {1, 2}])]}},
+      {3, {:update_counter, [key, update(), default(keypos, key)]}},
+      {2, {:update_counter, [key, updates(), default(keypos, key)]}},
+      {1, {:update_counter, [key, update(), TermGenerator.one_of_values([:none, [], 1])]}},
       {1, {:lookup, [key]}},
       {1, {:delete, [key]}}
     ])
@@ -256,6 +258,16 @@ defmodule Offheap.StorePropertyTest do
     )
   end
 
+  defp default(keypos, key) do
+    bind(
+      {:proper_types.vector(keypos - 1, integer(0, 3)), counters(key)},
+      fn {left, counters} ->
+        :proper_types.exactly(List.to_tuple(left ++ Tuple.to_list(counters)))
+      end,
+      false
+    )
+  end
+
   defp objects(object) do
     weighted_union([
       {8, list(object)},
@@ -274,29 +286,36 @@ defmodule Offheap.StorePropertyTest do
     ])
   end
 
-  defp updates,
-    do:
-      weighted_union([
-        {8, list(update())},
-        {1, TermGenerator.one_of_values([[1 | :tail], [:a], :a, [[1]]])}
-      ])
-
-  defp update do
+  # In a list, all integers are small: those of more than 60 bits corrupt the memory of OTP 25's ETS.
+  defp updates do
     weighted_union([
-      {6, increment()},
-      {6, {position(), increment()}},
-      {6, {position(), increment(), threshold(), set_value()}},
+      {8,
+       list(
+         update(small_increment(), oneof([integer(-4, 4), :a, 1.0]), oneof([integer(-4, 4), :a]))
+       )},
+      {1, TermGenerator.one_of_values([[1 | :tail], [:a], :a, [[1]]])}
+    ])
+  end
+
+  defp update, do: update(increment(), threshold(), set_value())
+
+  defp update(increment, threshold, set_value) do
+    weighted_union([
+      {6, increment},
+      {6, {position(), increment}},
+      {6, {position(), increment, threshold, set_value}},
       {1, TermGenerator.one_of_values([{}, {2}, {2, 1, 3}, {2, 1, 3, 4, 5}, :a, 1.0, "1", nil])}
     ])
   end
 
   defp increment do
     weighted_union([
-      {8, integer(-3, 3)},
-      {2, oneof([1 <<< 59, -(1 <<< 59), 1 <<< 63, 1 <<< 64, -(1 <<< 64)])},
-      {1, oneof([1.0, :a])}
+      {8, small_increment()},
+      {2, oneof([1 <<< 59, -(1 <<< 59), 1 <<< 63, 1 <<< 64, -(1 <<< 64)])}
     ])
   end
+
+  defp small_increment, do: weighted_union([{8, integer(-3, 3)}, {1, oneof([1.0, :a])}])
 
   defp threshold, do: oneof([integer(-4, 4), 1 <<< 59, 1 <<< 64, -(1 <<< 64), :a, 1.0])
   defp set_value, do: oneof([integer(-4, 4), 0, 1 <<< 64, :a])

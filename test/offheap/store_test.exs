@@ -460,7 +460,7 @@ defmodule Offheap.StoreMemoryTest do
     before = :erlang.memory(:binary)
     # Made elsewhere, so that only the table holds them.
     run(fn -> for i <- 1..10, do: :offheap_store.insert(t, [{{:small, i}, i}, {i, big()}]) end)
-    assert :erlang.memory(:binary) - before >= 100 * @mib
+    assert :erlang.memory(:binary) - before > 90 * @mib
     for i <- 1..5, do: :offheap_store.delete(t, i)
     settles(fn -> :erlang.memory(:binary) - before < 55 * @mib end)
     run(fn -> for i <- 6..8, do: :offheap_store.insert(t, {i, :small}) end)
@@ -473,7 +473,7 @@ defmodule Offheap.StoreMemoryTest do
   test "deleting the table frees what it held, while the handle lives", %{t: t} do
     before = :erlang.memory(:binary)
     run(fn -> for i <- 1..10, do: :offheap_store.insert(t, {i, big()}) end)
-    assert :erlang.memory(:binary) - before >= 100 * @mib
+    assert :erlang.memory(:binary) - before > 90 * @mib
     :offheap_store.delete(t)
     settles(fn -> :erlang.memory(:binary) - before < 5 * @mib end)
     assert_raise ArgumentError, fn -> :offheap_store.lookup(t, 1) end

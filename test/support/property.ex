@@ -9,8 +9,8 @@ defmodule Offheap.Property do
       end
 
   A failure shows what was generated, shrunk to the smallest case found, and what went wrong in it.
-  `PROPER_TESTS` in the environment multiplies nothing and replaces the number of tests of each
-  property: a soak run is `PROPER_TESTS=100000 mix test`.
+  `PROPER_TESTS` in the environment replaces the number of tests of each property: a soak run is
+  `PROPER_TESTS=100000 mix test`.
   """
 
   import ExUnit.Assertions, only: [flunk: 1]

@@ -1,0 +1,215 @@
+#!/bin/sh
+# Offheap as a dependency: a fresh Mix project without Hex, its release, a fresh rebar3 project without
+# Elixir, both compilers without a warning, and a missing library named in one line.
+#
+# The projects get a copy of the working tree, so nothing is written beside the sources.
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/offheap_packages.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+passed=0
+failed=0
+unset MIX_ENV MIX_BUILD_PATH MIX_APP_PATH ERL_LIBS CFLAGS LDFLAGS
+
+# step NAME FUNCTION: runs it with its output kept for the case that it fails.
+step() {
+    if (set -e && "$2") >"$work/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok - $1"
+    else
+        failed=$((failed + 1))
+        echo "not ok - $1"
+        tail -n 30 "$work/log" | sed 's/^/    /'
+    fi
+}
+
+# expect TEXT: the last step's output, on standard input, has it.
+expect() {
+    tee "$work/seen"
+    grep -q -F -e "$1" "$work/seen"
+}
+
+# The files that git knows or would add, as they are now.
+copy_tree() {
+    mkdir -p "$1"
+    (cd "$top" && git ls-files --cached --others --exclude-standard | while IFS= read -r file; do
+        if [ -e "$file" ]; then printf '%s\n' "$file"; fi
+    done >"$work/files" && tar -c -T "$work/files" -f -) | tar -x -C "$1" -f -
+}
+
+# A Mix that has no Hex and cannot find one.
+without_hex() {
+    MIX_HOME="$work/empty" HEX_HOME="$work/empty" HEX_OFFLINE=1 "$@"
+}
+
+# --- Mix ---
+
+make_mix_project() {
+    mkdir -p "$work/mix_app/lib"
+    cat >"$work/mix_app/mix.exs" <<END
+defmodule App.MixProject do
+  use Mix.Project
+
+  def project do
+    [app: :app, version: "0.1.0", deps: [{:offheap, path: "../offheap"}]]
+  end
+
+  def application, do: [extra_applications: [:logger]]
+end
+END
+    cat >"$work/mix_app/lib/app.ex" <<END
+defmodule App do
+  def run do
+    ref = Offheap.Atomics.new(2)
+    Offheap.Atomics.add(ref, 2, 42)
+    table = :offheap_store.new(:app, [:set])
+    :offheap_store.insert(table, {:cells, Offheap.Atomics.to_list(ref)})
+    IO.inspect(:offheap_store.lookup(table, :cells), label: "app")
+  end
+end
+END
+}
+
+mix_compiles() {
+    copy_tree "$work/offheap"
+    make_mix_project
+    cd "$work/mix_app"
+    without_hex mix compile
+}
+
+mix_runs() {
+    cd "$work/mix_app"
+    without_hex mix run -e 'App.run()' | expect 'app: [cells: [0, 42]]'
+}
+
+# What an earlier make left in the source tree must not end up in the build.
+mix_ignores_stray_output() {
+    echo "not a library" >"$work/offheap/priv/offheap_nif.so"
+    cd "$work/mix_app"
+    without_hex mix deps.compile --force offheap
+    without_hex mix run -e 'App.run()' | expect 'app: [cells: [0, 42]]'
+    rm "$work/offheap/priv/offheap_nif.so"
+}
+
+mix_source_is_untouched() {
+    [ -z "$(find "$work/offheap/priv" -name 'offheap_*')" ]
+}
+
+mix_release() {
+    cd "$work/mix_app"
+    MIX_ENV=prod without_hex mix release --quiet
+    # The library in the release, not the one it was copied from.
+    rm -rf "$work/offheap_aside"
+    mv "$work/offheap" "$work/offheap_aside"
+    mv _build/prod/rel/app "$work/released"
+    ls "$work"/released/lib/offheap-*/priv/offheap_nif.so "$work"/released/lib/offheap-*/priv/offheap_port
+    "$work/released/bin/app" eval 'App.run()' | expect 'app: [cells: [0, 42]]'
+    mv "$work/offheap_aside" "$work/offheap"
+}
+
+# --- rebar3 ---
+
+# The usual programs, but no elixir and no mix.
+make_path_without_elixir() {
+    mkdir -p "$work/bin"
+    for dir in $(echo "$PATH" | tr : ' '); do
+        for program in "$dir"/*; do
+            case ${program##*/} in
+            elixir | elixirc | iex | mix) ;;
+            *) [ -x "$program" ] && ln -s "$program" "$work/bin/${program##*/}" 2>/dev/null || true ;;
+            esac
+        done
+    done
+}
+
+make_rebar_project() {
+    mkdir -p "$work/$1/src"
+    echo "{deps, [$2]}." >"$work/$1/rebar.config"
+    cat >"$work/$1/src/app.app.src" <<END
+{application, app, [{vsn, "0.1.0"}, {applications, [kernel, stdlib, offheap]}]}.
+END
+    cat >"$work/$1/src/app.erl" <<END
+-module(app).
+-export([run/0]).
+run() ->
+    Ref = offheap_atomics:new(2, []),
+    offheap_atomics:add(Ref, 2, 42),
+    Table = offheap_store:new(app, [set]),
+    offheap_store:insert(Table, {cells, offheap_atomics:to_list(Ref)}),
+    io:format("app: ~w~n", [offheap_store:lookup(Table, cells)]).
+END
+}
+
+rebar_run() {
+    cd "$work/$1"
+    # shellcheck disable=SC2086 # a list of folders
+    PATH="$work/bin" erl -noshell -pa _build/default/lib/*/ebin -pa _build/default/checkouts/*/ebin \
+        -eval '{ok, _} = application:ensure_all_started(offheap), app:run(), halt().' |
+        expect 'app: [{cells,[0,42]}]'
+}
+
+rebar_git() {
+    make_path_without_elixir
+    copy_tree "$work/repository"
+    cd "$work/repository"
+    git init -q
+    git add -A
+    git -c user.name=test -c user.email=test@localhost commit -q -m copy
+    branch=$(git symbolic-ref --short HEAD)
+    make_rebar_project rebar_git "{offheap, {git, \"file://$work/repository\", {branch, \"$branch\"}}}"
+    cd "$work/rebar_git"
+    PATH="$work/bin" HEX_OFFLINE=1 rebar3 compile
+    rebar_run rebar_git
+}
+
+rebar_checkout() {
+    make_rebar_project rebar_checkout offheap
+    mkdir "$work/rebar_checkout/_checkouts"
+    copy_tree "$work/rebar_checkout/_checkouts/offheap"
+    cd "$work/rebar_checkout"
+    PATH="$work/bin" rebar3 compile
+    rebar_run rebar_checkout
+}
+
+# --- The native build ---
+
+builds_with() {
+    make -C "$top" native MIX_APP_PATH="$work/native_$1" CC="$1" CFLAGS="-O2 -Werror"
+    [ -f "$work/native_$1/priv/offheap_nif.so" ] && [ -x "$work/native_$1/priv/offheap_port" ]
+}
+builds_with_gcc() { builds_with gcc; }
+builds_with_clang() { builds_with clang; }
+
+# missing VARIABLE=VALUE TEXT: the build fails, and all it says is one line with TEXT and a package.
+missing() {
+    if make --silent -C "$top" native MIX_APP_PATH="$work/missing" "$1" >"$work/said" 2>&1; then
+        return 1
+    fi
+    cat "$work/said"
+    [ "$(grep -c '^offheap: ' "$work/said")" = 1 ]
+    # Besides that line only make's own word that it stopped.
+    [ "$(grep -v -c -e '^offheap: ' -e '^make' "$work/said")" = 0 ]
+    grep '^offheap: ' "$work/said" | grep -F "$2" | grep -q install
+}
+missing_libsodium() { missing PKG_CONFIG=false libsodium-dev; }
+missing_nif_header() { missing ERTS_INCLUDE_DIR=/nonexistent erlang-dev; }
+missing_ei_header() { missing ERL_EI_INCLUDE_DIR=/nonexistent erlang-dev; }
+
+step "a fresh Mix project compiles with Offheap, without Hex" mix_compiles
+step "it runs" mix_runs
+step "the source tree got no build output" mix_source_is_untouched
+step "output of an earlier make in the source tree does no harm" mix_ignores_stray_output
+step "its release contains and loads the library" mix_release
+step "a fresh rebar3 project with Offheap from git compiles and runs, without Elixir" rebar_git
+step "a rebar3 project with Offheap as a checkout compiles and runs, without Elixir" rebar_checkout
+step "gcc builds without a warning" builds_with_gcc
+step "clang builds without a warning" builds_with_clang
+step "a missing libsodium is named in one line" missing_libsodium
+step "a missing erl_nif.h is named in one line" missing_nif_header
+step "a missing ei.h is named in one line" missing_ei_header
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -126,6 +126,10 @@ bool oh_table_close(oh_table_t *t) {
     return true;
 }
 
+bool oh_table_closed(const oh_table_t *t) {
+    return oh_load_acquire(&t->directory) == NULL;
+}
+
 void oh_table_free(oh_table_t *t) {
     oh_free_aligned(t);
 }

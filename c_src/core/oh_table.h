@@ -131,6 +131,9 @@ bool oh_table_close(oh_table_t *t);
 /* Frees a closed table. No other call may be under way, and none may come. */
 void oh_table_free(oh_table_t *t);
 
+/* Whether the table was closed. Any thread; not pinned. */
+bool oh_table_closed(const oh_table_t *t);
+
 static inline uint32_t oh_table_salt(const oh_table_t *t) {
     return *(const uint32_t *)(const void *)t; /* its first field, which never changes */
 }

@@ -68,7 +68,7 @@ static step_t insert_list(ErlNifEnv *env, store_t *s, ERL_NIF_TERM list, bool on
     if (!enif_get_list_length(env, list, &count))
         return STEP_BADARG;
     if (count == 0)
-        return STEP_OK;
+        return oh_table_closed(s->table) ? STEP_BADARG : STEP_OK;
     if (count > STORE_INLINE_OBJECTS && !store_is_dirty())
         return STEP_DIRTY;
     oh_item_t *items = oh_alloc(count * sizeof *items);

@@ -231,8 +231,10 @@ START_TEST(a_closed_table_refuses_everything) {
     uint64_t number;
     fake_put(t, &fake_ops, fake_number(1), 1, FAKE_BOX);
     oh_epoch_pin();
+    ck_assert(!oh_table_closed(t));
     ck_assert(oh_table_close(t));
     ck_assert(!oh_table_close(t));
+    ck_assert(oh_table_closed(t));
     oh_epoch_unpin();
     ck_assert_int_eq(fake_get(t, &fake_ops, fake_number(1), &number), OH_CLOSED);
     ck_assert_int_eq(fake_put(t, &fake_ops, fake_number(1), 1, FAKE_BOX), OH_CLOSED);

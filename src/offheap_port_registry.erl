@@ -16,6 +16,8 @@
 -include("offheap_port.hrl").
 
 -define(KEY(Name), {offheap_port_pool, Name}).
+%% Under this key stands the process that wrote the other.
+-define(WRITER(Name), {offheap_port_registry, Name}).
 
 -spec start_link([pid() | atom()], #pool{}) -> {ok, pid()}.
 start_link(Names, Pool) ->
@@ -33,8 +35,18 @@ enter(#pool{table = Table}, Index, Owner) ->
 
 init({Names, Pool}) ->
     process_flag(trap_exit, true),
+    %% A pool that was killed may be restarted before its old registry is through with terminate/2, which
+    %% would then erase what is written here.
+    _ = [await_end(persistent_term:get(?WRITER(Name), undefined)) || Name <- Names],
+    _ = [persistent_term:put(?WRITER(Name), self()) || Name <- Names],
     _ = [persistent_term:put(?KEY(Name), Pool) || Name <- Names],
     {ok, Names}.
+
+await_end(undefined) ->
+    ok;
+await_end(Writer) ->
+    Monitor = monitor(process, Writer),
+    receive {'DOWN', Monitor, process, Writer, _} -> ok end.
 
 handle_call(_Request, _From, Names) -> {reply, {error, badarg}, Names}.
 
@@ -44,4 +56,5 @@ handle_info(_Info, Names) -> {noreply, Names}.
 
 terminate(_Reason, Names) ->
     _ = [persistent_term:erase(?KEY(Name)) || Name <- Names],
+    _ = [persistent_term:erase(?WRITER(Name)) || Name <- Names],
     ok.

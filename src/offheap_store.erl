@@ -51,8 +51,10 @@ options([set | Options], KeyPos, Protection) ->
 options([Protection | Options], KeyPos, _)
   when Protection =:= public; Protection =:= protected; Protection =:= private ->
     options(Options, KeyPos, Protection);
-options([{keypos, KeyPos} | Options], _, Protection) when is_integer(KeyPos), KeyPos > 0 ->
-    options(Options, KeyPos, Protection);
+options([{keypos, KeyPos} | Options], _, Protection)
+  when is_integer(KeyPos), KeyPos > 0, KeyPos < 1 bsl 59 ->
+    %% No tuple has more than 2^24 elements.
+    options(Options, min(KeyPos, 16#ffffffff), Protection);
 options([{read_concurrency, Flag} | Options], KeyPos, Protection) when is_boolean(Flag) ->
     options(Options, KeyPos, Protection);
 options([{write_concurrency, Flag} | Options], KeyPos, Protection)

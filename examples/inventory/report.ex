@@ -152,7 +152,8 @@ defmodule Inventory.Report do
   defp pad(text, width), do: String.pad_leading(text, width)
 
   # Names that are not UTF-8 are shown as they are written in Elixir.
-  defp shown(path), do: if(String.printable?(path), do: path, else: inspect(path))
+  defp shown(path),
+    do: if(String.printable?(path), do: path, else: inspect(path, binaries: :as_strings))
 
   defp median(results, fun), do: results |> Enum.map(fun) |> middle()
   defp middle(values), do: values |> Enum.sort() |> Enum.at(div(length(values), 2))

@@ -72,6 +72,8 @@ defmodule Offheap.StorePropertyTest do
           {:keypos, -1},
           {:keypos, :a},
           {:keypos, 1.0},
+          {:keypos, 1 <<< 40},
+          {:keypos, 1 <<< 59},
           {:keypos, 1 <<< 64},
           {:no_such_option, true},
           :no_such_option,

@@ -191,7 +191,8 @@ bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
         return true;
     }
     uint32_t reused = reusable_slot(w, item->form);
-    bool copies_key = !item->key.immediate && reused == OH_SLOT_NONE;
+    bool copies_key = !item->key.immediate &&
+                      (reused == OH_SLOT_NONE || (item->rekey && item->form == OH_FORM_VALUE));
     item->arena_value = item->value;
     item->arena_key =
         reused == OH_SLOT_NONE ? item->key.word : oh_load_relaxed(&oh_segment_slot(s, reused)->key);
@@ -219,6 +220,9 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
     oh_segment_t *s = w->segment;
     uint32_t slot = reusable_slot(w, item->form);
     if (slot != OH_SLOT_NONE) {
+        /* A reader may pair the old key with the new value: the keys are equal. */
+        if (item->rekey)
+            oh_store_release(&oh_segment_slot(s, slot)->key, item->arena_key);
         replace(s, slot, item->arena_value, item->value_words);
         return;
     }

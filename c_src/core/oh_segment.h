@@ -96,7 +96,7 @@ static inline uint32_t oh_segment_meta(const oh_segment_t *s, uint32_t slot) {
 
 OH_ALWAYS_INLINE bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_t *slot,
                                            const oh_key_t *key) {
-    oh_word_t word = oh_load_relaxed(&slot->key); /* ordered after meta's acquire: M1 */
+    oh_word_t word = oh_load_acquire(&slot->key);
     if (key->immediate || word == key->word)
         return word == key->word;
     return s->ops->equal(word, key->word);
@@ -141,7 +141,7 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t 
                 continue;
             oh_word_t value = oh_load_acquire(&slot->value); /* V1 */
             if (value != OH_WORD_NONE) {
-                oh_segment_entry(form, oh_load_relaxed(&slot->key), value, entry);
+                oh_segment_entry(form, oh_load_acquire(&slot->key), value, entry);
                 return g * OH_GROUP_SLOTS + lane;
             }
             if (dead != NULL)

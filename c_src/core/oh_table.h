@@ -163,6 +163,7 @@ typedef struct {
     bool value_immediate;
     uint32_t value_words; /* what the value or object takes in an arena, 0 if immediate */
     oh_box_t *box;        /* for BOX; the table's once it is written */
+    bool rekey;           /* equal keys may look different: an entry takes the new key too */
     /* the table's own */
     oh_word_t arena_key, arena_value;
     uint32_t order;

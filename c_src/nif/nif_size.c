@@ -61,7 +61,6 @@ static bool is_small_element(ErlNifEnv *env, ERL_NIF_TERM term) {
     case ERL_NIF_TERM_TYPE_REFERENCE:
     case ERL_NIF_TERM_TYPE_PID:
     case ERL_NIF_TERM_TYPE_PORT:
-    case ERL_NIF_TERM_TYPE_FLOAT:
         return true;
     default:
         return false;
@@ -208,6 +207,7 @@ static bool measure_one(walk_t *w, ERL_NIF_TERM term) {
         return measure_external(w, term);
     case ERL_NIF_TERM_TYPE_FLOAT:
         w->size.words += 2;
+        w->size.has_float = true;
         return true;
     case ERL_NIF_TERM_TYPE_PID:
         w->size.words += nif_is_immediate_other(w->env, term) ? 0 : 6;

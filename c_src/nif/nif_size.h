@@ -15,6 +15,7 @@ typedef struct {
     uint64_t
         binary_bytes;  /* bytes in binaries, shared ones included: what hashing the term reads */
     bool heavy_binary; /* holds binaries that should be freed with the term, not later */
+    bool has_float;    /* before OTP 27, 0.0 =:= -0.0 */
     bool complete;     /* false: larger than the limit, or of unknown size */
 } nif_size_t;
 
@@ -42,7 +43,7 @@ static inline bool nif_is_immediate(ErlNifEnv *env, ERL_NIF_TERM term) {
 /* The integer 2, the position that is asked for most. */
 extern ERL_NIF_TERM nif_two;
 
-/* True for terms that are surely small: tuples of a few numbers, atoms, references and short
+/* True for terms that are surely small: tuples of a few integers, atoms, references and short
  * binaries. Quicker than measuring; false says nothing. */
 bool nif_is_surely_small(ErlNifEnv *env, ERL_NIF_TERM term);
 

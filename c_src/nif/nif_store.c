@@ -91,6 +91,7 @@ static step_t make_box(oh_item_t *item, uint64_t words, uint32_t keypos) {
 static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const nif_size_t *key) {
     nif_size_t value = {.complete = true};
     item->box = NULL;
+    item->rekey = key->has_float || !key->complete;
     item->value_immediate = nif_is_immediate(env, item->value);
     if (!item->value_immediate) {
         bool dirty = store_is_dirty();

@@ -5,6 +5,16 @@ defmodule Offheap.StoreTest do
 
   doctest Offheap.Store
 
+  test "an object takes the place of one with an equal key, key and all" do
+    for module <- [:ets, :offheap_store], {old, new} <- [{0.0, -0.0}, {{0.0, "k"}, {-0.0, "k"}}] do
+      table = module.new(:zeros, [:public])
+      module.insert(table, {old, 1})
+      module.insert(table, {new, 2})
+      encoded = for object <- module.tab2list(table), do: :erlang.term_to_binary(object)
+      assert :erlang.term_to_binary({new, 2}) in encoded
+    end
+  end
+
   # What these say holds for ETS too.
   for module <- [:ets, :offheap_store] do
     describe "#{inspect(module)}" do

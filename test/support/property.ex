@@ -40,17 +40,14 @@ defmodule Offheap.Property do
         text -> String.to_integer(text)
       end
 
-    Process.delete(:offheap_property_failure)
+    options = [
+      :quiet,
+      :long_result,
+      {:numtests, tests},
+      {:max_size, Keyword.get(opts, :max_size, 42)}
+    ]
 
-    result =
-      :proper.quickcheck(property, [
-        :quiet,
-        :long_result,
-        {:numtests, tests},
-        {:max_size, Keyword.get(opts, :max_size, 42)}
-      ])
-
-    case result do
+    case quickcheck(property, options) do
       true ->
         :ok
 
@@ -63,6 +60,18 @@ defmodule Offheap.Property do
     end
   end
 
+  # PropEr's shrinking stumbles over improper lists: then the failure is shown as it was found.
+  defp quickcheck(property, options) do
+    Process.delete(:offheap_property_failed)
+    :proper.quickcheck(property, options)
+  rescue
+    error ->
+      case Process.get(:offheap_property_failed) do
+        nil -> reraise error, __STACKTRACE__
+        value -> flunk(describe([value]))
+      end
+  end
+
   # PropEr runs the function again and again while it shrinks; the last failure it meets is not
   # always the smallest, so the failure is kept with its value.
   defp holds(fun, value) do
@@ -73,6 +82,7 @@ defmodule Offheap.Property do
   end
 
   defp remember(value, text) do
+    Process.put(:offheap_property_failed, value)
     Process.put({:offheap_property_failure, :erlang.phash2(value)}, text)
     false
   end

@@ -218,7 +218,8 @@ typedef struct {
 oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_t count,
                            oh_table_stats_t *stats);
 
-/* The invariants of all segments and the directory; takes each segment's lock in turn. */
+/* The invariants of all segments and the directory; takes each segment's lock in turn. The caller is
+ * pinned, or alone. */
 bool oh_table_valid(oh_table_t *t);
 
 #endif

@@ -114,7 +114,9 @@ static void *walker(void *arg) {
         }
         for (int i = 0; i < STABLE; i++)
             expect(seen[i] == 1);
+        oh_epoch_pin();
         expect(oh_table_valid(table));
+        oh_epoch_unpin();
     }
     return NULL;
 }

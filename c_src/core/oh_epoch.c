@@ -195,8 +195,6 @@ bool oh_epoch_valid(void) {
         /* The epoch only grows, so loading it after the state bounds the state from above. */
         if (state != 0 && state >> 1 > oh_load_acquire(&domain->epoch))
             return false;
-        if (state != 0 && !oh_load_acquire(&r->in_use))
-            return false;
     }
     if (oh_exchange_acquire(&domain->collecting, true))
         return true;

@@ -146,6 +146,12 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t 
             }
             if (dead != NULL)
                 *dead = g * OH_GROUP_SLOTS + lane;
+            /* The entry may have moved to a later slot of this group since meta was loaded. Its old
+             * value became 0 after the new slot was published, so V1 makes the new meta visible. */
+            uint64_t here = (uint64_t)1 << (16 * lane + 15);
+            meta = oh_load_acquire(&s->meta[g]);
+            candidates = oh_meta_zero_lanes((meta ^ match) & OH_META_MATCH * OH_META_LANES);
+            candidates = (candidates & ~(here - 1)) | here;
         }
         /* Groups fill from the first lane on: an EMPTY last lane ends the sequence. */
         if (meta >> 48 == 0)

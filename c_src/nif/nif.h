@@ -51,8 +51,6 @@ bool nif_get_signed(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out);
 bool nif_get_unsigned(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out);
 /* An integer in -2^63..2^64-1, modulo 2^64: what OTP's atomics takes as an increment. */
 bool nif_get_increment(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out);
-/* A non-negative integer that fits size_t. */
-bool nif_get_size(ErlNifEnv *env, ERL_NIF_TERM term, size_t *out);
 
 /* --- Results --- */
 

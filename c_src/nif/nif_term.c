@@ -1,8 +1,7 @@
 /* Arguments into C values, and outcomes into terms. */
 #include "nif.h"
 
-#include <errno.h>
-#include <string.h>
+#include "../core/oh_errno.h"
 
 bool nif_get_bool(ERL_NIF_TERM term, bool *out) {
     *out = enif_is_identical(term, nif_atom.true_);
@@ -27,14 +26,6 @@ bool nif_get_unsigned(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
 
 bool nif_get_increment(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
     return nif_get_signed(env, term, out) || nif_get_unsigned(env, term, out);
-}
-
-bool nif_get_size(ErlNifEnv *env, ERL_NIF_TERM term, size_t *out) {
-    uint64_t value;
-    if (!nif_get_unsigned(env, term, &value) || value > SIZE_MAX)
-        return false;
-    *out = (size_t)value;
-    return true;
 }
 
 ERL_NIF_TERM nif_ok(ErlNifEnv *env, ERL_NIF_TERM term) {
@@ -77,26 +68,8 @@ ERL_NIF_TERM nif_status(ErlNifEnv *env, oh_status_t status, int error_number) {
     return enif_make_badarg(env);
 }
 
-/* strerrorname_np is glibc's alone, so the usual ones are listed; the rest read eio. */
 ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number) {
-    static const struct {
-        int number;
-        const char *name;
-    } names[] = {
-        {EACCES, "eacces"}, {EAGAIN, "eagain"},   {EBADF, "ebadf"},
-        {EBUSY, "ebusy"},   {EEXIST, "eexist"},   {EFAULT, "efault"},
-        {EFBIG, "efbig"},   {EINTR, "eintr"},     {EINVAL, "einval"},
-        {EIO, "eio"},       {EISDIR, "eisdir"},   {ELOOP, "eloop"},
-        {EMFILE, "emfile"}, {ENFILE, "enfile"},   {ENAMETOOLONG, "enametoolong"},
-        {ENODEV, "enodev"}, {ENOENT, "enoent"},   {ENOMEM, "enomem"},
-        {ENOSPC, "enospc"}, {ENOTDIR, "enotdir"}, {ENXIO, "enxio"},
-        {EPERM, "eperm"},   {EPIPE, "epipe"},     {EROFS, "erofs"},
-        {ESPIPE, "espipe"}, {ETXTBSY, "etxtbsy"}, {EOVERFLOW, "eoverflow"},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (names[i].number == error_number)
-            return enif_make_atom(env, names[i].name);
-    return enif_make_atom(env, "eio");
+    return enif_make_atom(env, oh_errno_name(error_number));
 }
 
 bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms) {

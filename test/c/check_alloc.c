@@ -1,35 +1,15 @@
 /* oh_alloc: alignment, zeroes, overflow, and what happens when the allocator says no. */
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "oh_alloc.h"
-
-/* An allocator that counts its blocks, and fails once so many have been given. */
-static long blocks;
-static long left;
-
-static void *counting_alloc(size_t bytes) {
-    if (left-- <= 0)
-        return NULL;
-    blocks++;
-    return malloc(bytes);
-}
-
-static void counting_free(void *ptr) {
-    ck_assert_ptr_nonnull(ptr);
-    blocks--;
-    free(ptr);
-}
+#include "suite.h"
 
 static void setup(void) {
-    blocks = 0;
-    left = 1000000;
-    oh_set_allocator((oh_allocator_t){counting_alloc, counting_free});
+    suite_use_allocator();
 }
 
 static void teardown(void) {
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 
 static bool all_zero(const unsigned char *p, size_t bytes) {
@@ -42,9 +22,9 @@ static bool all_zero(const unsigned char *p, size_t bytes) {
 START_TEST(alloc_gives_and_takes_from_the_injected_allocator) {
     void *p = oh_alloc(100);
     ck_assert_ptr_nonnull(p);
-    ck_assert_int_eq(blocks, 1);
+    ck_assert_int_eq(suite_blocks, 1);
     oh_free(p);
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 END_TEST
 
@@ -79,10 +59,10 @@ START_TEST(aligned_blocks_are_aligned_and_whole) {
             ck_assert_uint_eq((uintptr_t)held[i] % align, 0);
             memset(held[i], 0xff, bytes); /* its first and last byte are ours: ASan watches */
         }
-        ck_assert_int_eq(blocks, 16);
+        ck_assert_int_eq(suite_blocks, 16);
         for (size_t i = 0; i < 16; i++)
             oh_free_aligned(held[i]);
-        ck_assert_int_eq(blocks, 0);
+        ck_assert_int_eq(suite_blocks, 0);
     }
 }
 END_TEST
@@ -91,7 +71,7 @@ START_TEST(aligned_sizes_that_overflow_are_refused) {
     ck_assert_ptr_null(oh_alloc_aligned(SIZE_MAX, 64));
     ck_assert_ptr_null(oh_alloc_aligned(SIZE_MAX - 64, 64));
     ck_assert_ptr_null(oh_alloc_aligned(SIZE_MAX - 64 - sizeof(void *) + 1, 64));
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 END_TEST
 
@@ -116,9 +96,9 @@ END_TEST
 
 START_TEST(big_blocks_come_from_the_system_at_the_threshold) {
     void *mapped = oh_zalloc_big(OH_ALLOC_MAP_BYTES);
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
     void *small = oh_zalloc_big(OH_ALLOC_MAP_BYTES - 1);
-    ck_assert_int_eq(blocks, 1);
+    ck_assert_int_eq(suite_blocks, 1);
     oh_free_big(mapped, OH_ALLOC_MAP_BYTES);
     oh_free_big(small, OH_ALLOC_MAP_BYTES - 1);
 }
@@ -131,7 +111,7 @@ START_TEST(sizes_beyond_the_address_space_are_refused) {
 END_TEST
 
 START_TEST(every_call_reports_an_allocator_that_has_nothing) {
-    left = 0;
+    suite_allocations_left = 0;
     ck_assert_ptr_null(oh_alloc(1));
     ck_assert_ptr_null(oh_zalloc(1));
     ck_assert_ptr_null(oh_alloc_aligned(1, 64));
@@ -154,9 +134,5 @@ int main(void) {
     tcase_add_test(tcase, sizes_beyond_the_address_space_are_refused);
     tcase_add_test(tcase, every_call_reports_an_allocator_that_has_nothing);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,28 +1,10 @@
 /* oh_atomics: arithmetic at the edges, sizes at the edges, memory that is not there. */
-#include <check.h>
-#include <stdlib.h>
-
-#include "oh_alloc.h"
 #include "oh_atomics.h"
 #include "oh_reaper.h"
-
-static long blocks;
-static bool memory_out;
-
-static void *counting_alloc(size_t bytes) {
-    if (memory_out)
-        return NULL;
-    blocks++;
-    return malloc(bytes);
-}
-
-static void counting_free(void *ptr) {
-    blocks--;
-    free(ptr);
-}
+#include "suite.h"
 
 static void setup(void) {
-    oh_set_allocator((oh_allocator_t){counting_alloc, counting_free});
+    suite_use_allocator();
     ck_assert_int_eq(oh_reaper_start(), OH_OK);
 }
 
@@ -140,16 +122,16 @@ END_TEST
 
 START_TEST(memory_that_is_out_is_reported_and_leaves_nothing) {
     oh_atomics_t a;
-    long before = blocks;
-    memory_out = true;
+    long before = suite_blocks;
+    suite_allocations_left = 0;
     ck_assert_int_eq(oh_atomics_init(&a, 1), OH_ENOMEM);
     ck_assert_int_eq(oh_atomics_init(&a, 1000), OH_ENOMEM);
-    memory_out = false;
-    ck_assert_int_eq(blocks, before);
+    suite_allocations_left = SUITE_NO_LIMIT;
+    ck_assert_int_eq(suite_blocks, before);
     a = make(1000);
-    ck_assert_int_eq(blocks, before + 1);
+    ck_assert_int_eq(suite_blocks, before + 1);
     oh_atomics_free(&a);
-    ck_assert_int_eq(blocks, before);
+    ck_assert_int_eq(suite_blocks, before);
 }
 END_TEST
 
@@ -178,9 +160,5 @@ int main(void) {
     tcase_add_test(tcase, memory_that_is_out_is_reported_and_leaves_nothing);
     tcase_add_test(tcase, a_freed_array_is_empty);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,9 +1,8 @@
 /* oh_buffer: the states, who may enter when, who finishes, and which bytes can be seen. */
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "oh_buffer.h"
+#include "suite.h"
 
 enum { CAPACITY = 256, OWNER = 7 };
 
@@ -202,9 +201,5 @@ int main(void) {
     tcase_add_test(tcase, generations_run_out_in_good_order);
     Suite *suite = suite_create("oh_buffer");
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

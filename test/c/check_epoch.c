@@ -1,27 +1,18 @@
 /* Epoch reclamation, the reaper and the lock, one thread at a time. */
-#include <check.h>
 #include <pthread.h>
-#include <stdlib.h>
 
-#include "oh_alloc.h"
 #include "oh_epoch.h"
 #include "oh_lock.h"
 #include "oh_reaper.h"
+#include "suite.h"
 
 typedef struct {
     oh_retired_t retired;
     bool *freed;
 } object_t;
 
-static bool allocation_fails;
-
-static void *failing_alloc(size_t bytes) {
-    return allocation_fails ? NULL : malloc(bytes);
-}
-
 static void setup(void) {
-    allocation_fails = false;
-    oh_set_allocator((oh_allocator_t){failing_alloc, free});
+    suite_use_allocator();
     ck_assert_int_eq(oh_epoch_attach(NULL), OH_OK);
 }
 
@@ -114,9 +105,9 @@ START_TEST(frees_no_more_than_the_budget) {
 END_TEST
 
 START_TEST(pin_reports_that_memory_is_out) {
-    allocation_fails = true;
+    suite_allocations_left = 0;
     ck_assert(!oh_epoch_pin());
-    allocation_fails = false;
+    suite_allocations_left = SUITE_NO_LIMIT;
     ck_assert(oh_epoch_pin());
     oh_epoch_unpin();
 }
@@ -192,9 +183,5 @@ int main(void) {
     tcase_add_test(tests, big_blocks_are_unmapped_in_the_background);
     tcase_add_test(tests, a_lock_tells_of_contention);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -1,9 +1,8 @@
 /* oh_errno: names as the file module has them. */
-#include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "oh_errno.h"
+#include "suite.h"
 
 START_TEST(names) {
     ck_assert_str_eq(oh_errno_name(ENOENT), "enoent");
@@ -26,9 +25,5 @@ int main(void) {
     tcase_add_test(tc, names);
     tcase_add_test(tc, what_has_no_name_is_eio);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,13 +1,12 @@
 /* oh_file: what can be opened, what is read where, and closing under a reader. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "oh_file.h"
+#include "suite.h"
 
 enum { BYTES = 100000 };
 
@@ -116,9 +115,5 @@ int main(void) {
     tcase_add_test(tcase, closing_waits_for_the_last_reader);
     Suite *suite = suite_create("oh_file");
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

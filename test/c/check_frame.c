@@ -1,36 +1,13 @@
 /* oh_frame: bodies come out whole however the bytes come in; limits hold before memory is taken. */
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "oh_alloc.h"
 #include "oh_frame.h"
+#include "suite.h"
 
 #define LIMIT ((uint32_t)1 << 20)
 
-static long blocks;
-static size_t largest;
-static bool memory_out;
-
-static void *counting_alloc(size_t bytes) {
-    if (memory_out)
-        return NULL;
-    blocks++;
-    if (bytes > largest)
-        largest = bytes;
-    return malloc(bytes);
-}
-
-static void counting_free(void *ptr) {
-    blocks--;
-    free(ptr);
-}
-
 static void setup(void) {
-    memory_out = false;
-    blocks = 0;
-    largest = 0;
-    oh_set_allocator((oh_allocator_t){counting_alloc, counting_free});
+    suite_use_allocator();
 }
 
 static oh_frame_reader_t make(uint32_t limit) {
@@ -101,7 +78,7 @@ START_TEST(frames_come_out_whole_whatever_the_pieces) {
         oh_frame_reader_free(&r);
     }
     free(stream);
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 END_TEST
 
@@ -138,7 +115,7 @@ START_TEST(a_frame_beyond_the_limit_takes_no_memory) {
         size_t bytes;
         ck_assert_int_eq(oh_frame_next(&r, &body, &bytes), OH_LIMIT);
         ck_assert_int_eq(oh_frame_room(&r, &where, &bytes), OH_LIMIT);
-        ck_assert_uint_le(largest, OH_FRAME_BUFFER_BYTES);
+        ck_assert_uint_le(suite_largest, OH_FRAME_BUFFER_BYTES);
         oh_frame_reader_free(&r);
     }
 }
@@ -150,24 +127,24 @@ START_TEST(limits_outside_the_range_are_refused) {
     ck_assert_int_eq(oh_frame_reader_init(&r, OH_FRAME_BODY_BYTES_MAX + 1), OH_BADARG);
     ck_assert_int_eq(oh_frame_reader_init(&r, OH_FRAME_BODY_BYTES_MAX), OH_OK);
     oh_frame_reader_free(&r);
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 END_TEST
 
 START_TEST(without_memory_nothing_is_lost) {
-    memory_out = true;
+    suite_allocations_left = 0;
     oh_frame_reader_t r;
     ck_assert_int_eq(oh_frame_reader_init(&r, LIMIT), OH_ENOMEM);
-    memory_out = false;
+    suite_allocations_left = SUITE_NO_LIMIT;
     r = make(LIMIT);
     uint8_t *stream = malloc(300000);
     size_t total = put_frame(stream, 200000, 42), fed = feed(&r, stream, 100);
-    memory_out = true;
+    suite_allocations_left = 0;
     uint8_t *where;
     size_t room;
     ck_assert_int_eq(oh_frame_room(&r, &where, &room), OH_ENOMEM);
     ck_assert(oh_frame_reader_valid(&r));
-    memory_out = false;
+    suite_allocations_left = SUITE_NO_LIMIT;
     while (fed < total)
         fed += feed(&r, stream + fed, total - fed);
     const uint8_t *body;
@@ -194,7 +171,7 @@ START_TEST(the_memory_of_a_large_frame_is_given_back) {
     ck_assert_uint_eq(r.capacity, OH_FRAME_BUFFER_BYTES);
     oh_frame_reader_free(&r);
     free(stream);
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 END_TEST
 
@@ -210,9 +187,5 @@ int main(void) {
     tcase_add_test(tc, without_memory_nothing_is_lost);
     tcase_add_test(tc, the_memory_of_a_large_frame_is_given_back);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

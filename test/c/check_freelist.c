@@ -1,27 +1,17 @@
 /* oh_freelist: names and segments, order of the stack, memory that is not there. */
-#include <check.h>
-#include <stdlib.h>
-
-#include "oh_alloc.h"
 #include "oh_freelist.h"
+#include "suite.h"
 
 typedef struct {
     oh_freelist_node_t node;
     uint32_t value;
 } item_t;
 
-static bool memory_out;
-
-static void *failing_alloc(size_t bytes) {
-    return memory_out ? NULL : malloc(bytes);
-}
-
 static oh_nodes_t nodes;
 static oh_freelist_t list;
 
 static void setup(void) {
-    oh_set_allocator((oh_allocator_t){failing_alloc, free});
-    memory_out = false;
+    suite_use_allocator();
     oh_nodes_init(&nodes, sizeof(item_t));
     oh_freelist_init(&list);
 }
@@ -117,16 +107,16 @@ END_TEST
 
 START_TEST(no_memory_changes_nothing) {
     uint32_t name = 77;
-    memory_out = true;
+    suite_allocations_left = 0;
     ck_assert_int_eq(oh_nodes_add(&nodes, &name), OH_ENOMEM);
     ck_assert_uint_eq(oh_nodes_count(&nodes), 0);
-    memory_out = false;
+    suite_allocations_left = SUITE_NO_LIMIT;
     for (uint32_t i = 0; i < 64; i++)
         add();
-    memory_out = true;
+    suite_allocations_left = 0;
     ck_assert_int_eq(oh_nodes_add(&nodes, &name), OH_ENOMEM);
     ck_assert_uint_eq(oh_nodes_count(&nodes), 64);
-    memory_out = false;
+    suite_allocations_left = SUITE_NO_LIMIT;
     ck_assert_uint_eq(add(), 64);
 }
 END_TEST
@@ -152,9 +142,5 @@ int main(void) {
     tcase_add_test(tcase, names_run_out_in_good_order);
     Suite *suite = suite_create("oh_freelist");
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

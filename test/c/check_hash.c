@@ -1,38 +1,19 @@
 /* oh_hash: known digests, pieces against the whole, files and what is no file. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "oh_alloc.h"
 #include "oh_hash.h"
-
-static bool memory_out;
-static long blocks;
-
-static void *counting_alloc(size_t bytes) {
-    if (memory_out)
-        return NULL;
-    blocks++;
-    return malloc(bytes);
-}
-
-static void counting_free(void *ptr) {
-    blocks--;
-    free(ptr);
-}
+#include "suite.h"
 
 static char folder[] = "/tmp/oh_hash_XXXXXX";
 static char path[sizeof folder + 16];
 
 static void setup(void) {
     ck_assert_int_ge(sodium_init(), 0);
-    memory_out = false;
-    blocks = 0;
-    oh_set_allocator((oh_allocator_t){counting_alloc, counting_free});
+    suite_use_allocator();
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/file", folder);
@@ -41,7 +22,7 @@ static void setup(void) {
 static void teardown(void) {
     (void)unlink(path);
     (void)rmdir(folder);
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 
 static void ck_digest(const uint8_t *digest, const char *hex) {
@@ -177,7 +158,7 @@ END_TEST
 
 START_TEST(without_memory_it_says_so) {
     write_file(10);
-    memory_out = true;
+    suite_allocations_left = 0;
     int error_number;
     ck_assert_int_eq(hash_path(path, &error_number), OH_ENOMEM);
 }
@@ -195,9 +176,5 @@ int main(void) {
     tcase_add_test(tc, a_stop_ends_it_between_two_reads);
     tcase_add_test(tc, without_memory_it_says_so);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

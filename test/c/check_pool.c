@@ -1,28 +1,9 @@
 /* oh_pool: classes, recycling, the cap, closing, handles, memory that is not there. */
-#include <check.h>
-#include <stdlib.h>
-
-#include "oh_alloc.h"
 #include "oh_pool.h"
 #include "oh_reaper.h"
+#include "suite.h"
 
-static long blocks;     /* allocations alive */
-static long until_fail; /* allocations that succeed; negative: all */
-static int dropped;     /* handles dropped */
-
-static void *counting_alloc(size_t bytes) {
-    if (until_fail == 0)
-        return NULL;
-    if (until_fail > 0)
-        until_fail--;
-    blocks++;
-    return malloc(bytes);
-}
-
-static void counting_free(void *ptr) {
-    blocks--;
-    free(ptr);
-}
+static int dropped; /* handles dropped */
 
 static void drop(void *handle) {
     (void)handle;
@@ -32,22 +13,20 @@ static void drop(void *handle) {
 static oh_pool_t *pool;
 
 static void setup(void) {
-    oh_set_allocator((oh_allocator_t){counting_alloc, counting_free});
-    blocks = 0;
+    suite_use_allocator();
     dropped = 0;
-    until_fail = -1;
     ck_assert_int_eq(oh_reaper_start(), OH_OK);
 }
 
 static void teardown(void) {
-    until_fail = -1;
+    suite_allocations_left = SUITE_NO_LIMIT;
     if (pool != NULL) {
         oh_pool_close(pool, drop);
         oh_pool_unref(pool);
         pool = NULL;
     }
     oh_reaper_stop();
-    ck_assert_int_eq(blocks, 0);
+    ck_assert_int_eq(suite_blocks, 0);
 }
 
 static void make(uint64_t max_bytes, uint64_t largest) {
@@ -286,21 +265,21 @@ END_TEST
 /* Each allocation in turn fails; the pool stays whole. */
 START_TEST(no_memory_changes_nothing) {
     oh_pool_options_t options = {.max_bytes = OH_POOL_NO_CAP, .largest = 4096};
-    until_fail = 0;
+    suite_allocations_left = 0;
     ck_assert_int_eq(oh_pool_new(&options, &pool), OH_ENOMEM);
     ck_assert_ptr_null(pool);
-    until_fail = -1;
+    suite_allocations_left = SUITE_NO_LIMIT;
     make(OH_POOL_NO_CAP, 4096);
     oh_buffer_t *b = NULL;
     for (long fail_at = 0; fail_at < 2; fail_at++) {
-        until_fail = fail_at; /* the block, then the buffer */
+        suite_allocations_left = fail_at; /* the block, then the buffer */
         ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_ENOMEM);
         ck_assert(oh_pool_valid(pool));
         ck_assert_uint_eq(footprint(), 0);
     }
-    until_fail = -1;
+    suite_allocations_left = SUITE_NO_LIMIT;
     end(lease(100));
-    until_fail = 0;
+    suite_allocations_left = 0;
     end(lease(100)); /* recycling needs no memory */
 }
 END_TEST
@@ -359,9 +338,5 @@ int main(void) {
     tcase_add_loop_test(tcase, a_random_life_stays_valid, 0, 4);
     Suite *suite = suite_create("oh_pool");
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

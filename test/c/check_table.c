@@ -1,21 +1,11 @@
 /* The table: one thread against a model, every form, collisions, memory running out, walking. */
-#include <check.h>
-#include <stdlib.h>
-
 #include "fake_terms.h"
-#include "oh_alloc.h"
 #include "oh_reaper.h"
 #include "oh_segment.h"
-
-static long allocations_left = 1L << 40;
-
-static void *limited_alloc(size_t bytes) {
-    return allocations_left-- > 0 ? malloc(bytes) : NULL;
-}
+#include "suite.h"
 
 static void setup(void) {
-    oh_set_allocator((oh_allocator_t){limited_alloc, free});
-    allocations_left = 1L << 40;
+    suite_use_allocator();
     ck_assert_int_eq(oh_epoch_attach(NULL), OH_OK);
     ck_assert_int_eq(oh_reaper_start(), OH_OK);
     ck_assert(oh_epoch_pin()); /* has its record before memory runs out */
@@ -207,14 +197,14 @@ START_TEST(survives_memory_running_out) {
     for (long budget = 0; budget < 60; budget++) {
         oh_table_t *t = oh_table_new(&fake_ops, 0, 9);
         uint64_t number, stored = 0;
-        allocations_left = budget;
+        suite_allocations_left = budget;
         fake_arena_budget = budget * 7;
         for (uint64_t i = 0; i < 300; i++) {
             oh_status_t status = fake_put(t, &fake_ops, fake_number(i), i, i % 3);
             ck_assert(status == OH_OK || status == OH_ENOMEM);
             stored += status == OH_OK;
         }
-        allocations_left = 1L << 40;
+        suite_allocations_left = SUITE_NO_LIMIT;
         fake_arena_budget = 1L << 40;
         ck_assert(oh_table_valid(t));
         uint64_t found = 0;
@@ -244,10 +234,10 @@ END_TEST
 
 START_TEST(new_fails_cleanly_without_memory) {
     for (long budget = 0; budget < 3; budget++) {
-        allocations_left = budget;
+        suite_allocations_left = budget;
         ck_assert_ptr_null(oh_table_new(&fake_ops, 0, 1));
     }
-    allocations_left = 1L << 40;
+    suite_allocations_left = SUITE_NO_LIMIT;
 }
 END_TEST
 
@@ -266,9 +256,5 @@ int main(void) {
     tcase_add_test(tests, a_closed_table_refuses_everything);
     tcase_add_test(tests, new_fails_cleanly_without_memory);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -6,7 +6,8 @@ defmodule Offheap.StoreTest do
   doctest Offheap.Store
 
   test "an object takes the place of one with an equal key, key and all" do
-    for module <- [:ets, :offheap_store], {old, new} <- [{0.0, -0.0}, {{0.0, "k"}, {-0.0, "k"}}] do
+    for module <- [:ets, :offheap_store],
+        {old, new} <- [{0.0, -0.0}, {{0.0, "k"}, {-0.0, "k"}}] do
       table = module.new(:zeros, [:public])
       module.insert(table, {old, 1})
       module.insert(table, {new, 2})

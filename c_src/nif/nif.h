@@ -51,6 +51,8 @@ bool nif_get_signed(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out);
 bool nif_get_unsigned(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out);
 /* An integer in -2^63..2^64-1, modulo 2^64: what OTP's atomics takes as an increment. */
 bool nif_get_increment(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out);
+/* A float, or an integer of -2^63..2^64-1, which becomes the nearest one. Always finite. */
+bool nif_get_float(ErlNifEnv *env, ERL_NIF_TERM term, double *out);
 
 /* --- Results --- */
 

@@ -28,6 +28,21 @@ bool nif_get_increment(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
     return nif_get_signed(env, term, out) || nif_get_unsigned(env, term, out);
 }
 
+bool nif_get_float(ErlNifEnv *env, ERL_NIF_TERM term, double *out) {
+    ErlNifSInt64 signed_value;
+    ErlNifUInt64 unsigned_value;
+    if (enif_get_double(env, term, out))
+        return true;
+    if (enif_get_int64(env, term, &signed_value)) {
+        *out = (double)signed_value;
+        return true;
+    }
+    if (!enif_get_uint64(env, term, &unsigned_value))
+        return false;
+    *out = (double)unsigned_value;
+    return true;
+}
+
 ERL_NIF_TERM nif_ok(ErlNifEnv *env, ERL_NIF_TERM term) {
     return enif_make_tuple2(env, nif_atom.ok, term);
 }

@@ -6,8 +6,8 @@
 /* Objects wait in the list of their tag's epoch, modulo this. Retirers use the lists of the current
  * and the previous epoch; collect takes the list of three epochs ago. */
 #define LIMBO_LISTS 4
-/* An object is free to go this many epochs after its tag. */
-#define GRACE 3
+/* Objects that advance frees at the most. */
+#define ADVANCE_BUDGET 8
 
 struct oh_epoch_domain {
     _Alignas(OH_CACHE_LINE) _Atomic uint64_t epoch; /* first: oh_epoch_global */
@@ -45,7 +45,7 @@ oh_status_t oh_epoch_attach(oh_epoch_domain_t *domain) {
         domain = oh_alloc_aligned(sizeof *domain, OH_CACHE_LINE);
         if (domain == NULL)
             return OH_ENOMEM;
-        *domain = (oh_epoch_domain_t){.epoch = GRACE};
+        *domain = (oh_epoch_domain_t){.epoch = OH_EPOCH_GRACE};
     }
     oh_epoch_domain = domain;
     return OH_OK;
@@ -130,7 +130,7 @@ static bool advance(oh_epoch_domain_t *domain) {
 static void refill(oh_epoch_domain_t *domain) {
     if (!advance(domain))
         return;
-    uint64_t oldest = oh_load_relaxed(&domain->epoch) - GRACE;
+    uint64_t oldest = oh_load_relaxed(&domain->epoch) - OH_EPOCH_GRACE;
     domain->ready =
         oh_exchange_acquire(&domain->limbo[oldest % LIMBO_LISTS], NULL); /* L2: pairs with L1 */
 }
@@ -144,7 +144,7 @@ static size_t collect_locked(oh_epoch_domain_t *domain, size_t budget) {
         oh_retired_t *object = domain->ready;
         domain->ready = object->next;
         /* A retirer that loaded its tag just before the last advance may have pushed late. */
-        if (object->epoch + GRACE > epoch) {
+        if (object->epoch + OH_EPOCH_GRACE > epoch) {
             limbo_push(domain, object);
             continue;
         }
@@ -165,6 +165,16 @@ size_t oh_epoch_collect(size_t budget) {
     size_t freed = collect_locked(domain, budget);
     oh_store_release(&domain->collecting, false); /* G2: pairs with G1 */
     return freed;
+}
+
+void oh_epoch_advance(void) {
+    oh_epoch_domain_t *domain = oh_epoch_domain;
+    if (oh_load_relaxed(&domain->collecting) ||
+        oh_exchange_acquire(&domain->collecting, true)) /* G1: pairs with G2 */
+        return;
+    /* While objects are ready, the list that the next advance would make ready must wait. */
+    collect_locked(domain, ADVANCE_BUDGET);
+    oh_store_release(&domain->collecting, false); /* G2: pairs with G1 */
 }
 
 void oh_epoch_drain(void) {

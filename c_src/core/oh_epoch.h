@@ -6,13 +6,14 @@
  * that moment has unpinned. After K. Fraser, "Practical lock-freedom" (2004), with one global epoch
  * and a record a thread.
  *
- * Call      Threads                       Progress
- * --------  ----------------------------
- * -------------------------------------------------------------- pin       any, not nested
- * wait-free, but a thread's first call, which allocates its record unpin     the thread that pinned
- * wait-free retire    any, pinned                   lock-free collect   any, pinned or not
- * non-blocking: one collects at a time, the others return at once drain     one, nobody pinned
- * blocking: tests and shutdown only
+ * Call      Threads                   Progress
+ * --------  ------------------------  -----------------------------------------------------
+ * pin       any, not nested           wait-free, but a thread's first, which makes its record
+ * unpin     the thread that pinned    wait-free
+ * retire    any, pinned               lock-free
+ * collect   any, pinned or not        non-blocking: one collects at a time, others return at once
+ * advance   any, pinned or not        as collect
+ * drain     one, nobody pinned        blocking: tests and shutdown only
  *
  * There is one domain in a process. It outlives a reload of the library: the new code attaches to
  * the domain of the old (oh_epoch_attach). The layout of its structures is therefore versioned.
@@ -61,6 +62,9 @@ typedef struct oh_epoch_record {
 
 typedef struct oh_epoch_domain oh_epoch_domain_t;
 
+/* What was retired at an epoch may be freed, or used again, when the epoch is this much further. */
+#define OH_EPOCH_GRACE 3
+
 typedef struct {
     uint64_t epoch;
     uint64_t records;       /* thread records, those of ended threads included */
@@ -90,13 +94,18 @@ static inline _Atomic uint64_t *oh_epoch_global(void) {
     return (_Atomic uint64_t *)(void *)oh_epoch_domain;
 }
 
+/* The epoch now. Order: acquire. */
+static inline uint64_t oh_epoch_now(void) {
+    return oh_load_acquire(oh_epoch_global());
+}
+
 /* Pins the calling thread: until unpin, nothing that it can reach by acquire loads is freed. False
  * when the thread's record could not be allocated. Order: acquire and release. */
 static inline bool oh_epoch_pin(void) {
     oh_epoch_record_t *self = oh_epoch_self;
     if (oh_unlikely(self == NULL) && (self = oh_epoch_register()) == NULL)
         return false;
-    uint64_t epoch = oh_load_acquire(oh_epoch_global());
+    uint64_t epoch = oh_epoch_now();
     oh_exchange_acqrel(&self->state, epoch << 1 | 1); /* P1: pairs with A2 */
     return true;
 }
@@ -113,6 +122,11 @@ void oh_epoch_retire(oh_retired_t *object, size_t bytes, void (*free)(oh_retired
 
 /* Tries to advance the epoch and frees at most budget objects. Returns how many it freed. */
 size_t oh_epoch_collect(size_t budget);
+
+/* Moves the epoch on by one if all pinned threads have seen it, for who reuses memory by the epoch
+ * without retiring it here. May free a few objects on the way. Any thread, pinned or not;
+ * non-blocking. */
+void oh_epoch_advance(void);
 
 /* Frees everything retired. The caller knows that no thread is pinned. */
 void oh_epoch_drain(void);

@@ -25,11 +25,11 @@ static uint32_t rounded(uint32_t words) {
 }
 
 static uint32_t meta_words(uint32_t meta) {
-    return size_class_words[meta >> 3 & 0xfu];
+    return size_class_words[(meta & OH_META_SIZE) >> 4];
 }
 
 static uint32_t make_meta(const oh_key_t *key, oh_form_t form, uint32_t value_words) {
-    return oh_meta_match(key) | size_class(value_words) << 3 | (uint32_t)form;
+    return oh_meta_match(key) | size_class(value_words) << 4 | (uint32_t)form;
 }
 
 /* Only the lock's holder writes meta, so load and store suffice. */
@@ -81,6 +81,8 @@ size_t oh_segment_bytes(const oh_segment_t *s) {
     size_t bytes = layout_bytes(s->groups) + OH_CACHE_LINE;
     if (s->arena != NULL && !s->arena_moved)
         bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
+    if (s->cells != NULL && !s->cells_moved)
+        bytes += oh_cells_bytes(s->cells);
     return bytes + s->boxes * (s->ops->arena_bytes + sizeof(oh_box_t)) +
            s->box_words * sizeof(oh_word_t);
 }
@@ -98,6 +100,10 @@ static oh_box_t *box_of(oh_word_t value) {
     return (oh_box_t *)(uintptr_t)value;
 }
 
+static oh_cell_t *cell_of(oh_word_t value) {
+    return (oh_cell_t *)(uintptr_t)value;
+}
+
 void oh_segment_free(oh_segment_t *s, bool with_boxes) {
     for (uint32_t slot = 0; with_boxes && slot < s->groups * OH_GROUP_SLOTS; slot++) {
         oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
@@ -106,6 +112,8 @@ void oh_segment_free(oh_segment_t *s, bool with_boxes) {
     }
     if (s->arena != NULL && !s->arena_moved)
         s->ops->arena_free(s->arena);
+    if (s->cells != NULL && !s->cells_moved)
+        oh_cells_free(s->cells);
     oh_free_aligned((void *)s);
 }
 
@@ -117,6 +125,8 @@ void oh_segment_retire(oh_segment_t *s) {
     size_t bytes = layout_bytes(s->groups);
     if (s->arena != NULL && !s->arena_moved)
         bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
+    if (s->cells != NULL && !s->cells_moved)
+        bytes += oh_cells_bytes(s->cells);
     oh_epoch_retire(&s->retired, bytes, free_retired_segment);
 }
 
@@ -124,6 +134,21 @@ void *oh_segment_arena(oh_segment_t *s) {
     if (s->arena == NULL)
         s->arena = s->ops->arena_new();
     return s->arena;
+}
+
+/* The segment's cells, made now if need be, with room for so many words. */
+static oh_cells_t *cells_for(oh_segment_t *s, uint32_t words) {
+    if (s->cells == NULL)
+        s->cells = oh_cells_new(words);
+    return s->cells;
+}
+
+uint64_t oh_segment_words(const oh_segment_t *s) {
+    return s->arena_words + (s->cells == NULL ? 0 : oh_cells_used(s->cells));
+}
+
+uint64_t oh_segment_garbage(const oh_segment_t *s) {
+    return s->dead_words + (s->cells == NULL ? 0 : oh_cells_garbage(s->cells));
 }
 
 /* --- Entries --- */
@@ -163,12 +188,15 @@ static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_
 /* Replaces the value in a slot of the same form. */
 static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t value_words) {
     uint32_t meta = oh_segment_meta(s, slot);
-    uint32_t sized = (meta & ~(0xfu << 3)) | size_class(value_words) << 3;
-    if (oh_load_relaxed(&oh_segment_slot(s, slot)->value) == OH_WORD_NONE)
+    uint32_t sized = (meta & ~OH_META_SIZE) | size_class(value_words) << 4;
+    oh_word_t old = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
+    oh_store_release(&oh_segment_slot(s, slot)->value, value); /* V2: pairs with V1 */
+    if (old == OH_WORD_NONE)
         count_in(s, 1);
+    else if ((meta & OH_META_FORM) == OH_FORM_CELL)
+        oh_cells_retire(s->cells, cell_of(old));
     else
         s->dead_words += meta_words(meta);
-    oh_store_release(&oh_segment_slot(s, slot)->value, value); /* V2: pairs with V1 */
     if (sized != meta)
         set_meta(s, slot, sized);
 }
@@ -183,8 +211,24 @@ static uint32_t reusable_slot(const oh_write_t *w, oh_form_t form) {
                                                                                 : OH_SLOT_NONE;
 }
 
+/* A cell begins with the key, if that is not immediate. */
+static bool copy_cell(oh_segment_t *s, oh_item_t *item) {
+    oh_cells_t *cells = cells_for(s, 0);
+    const oh_cell_t *cell = cells == NULL ? NULL : oh_cells_put(cells, item->cell);
+    item->arena_key = item->key.immediate ? item->key.word : OH_WORD_NONE;
+    item->arena_value = (oh_word_t)(uintptr_t)cell;
+    return cell != NULL;
+}
+
+void oh_segment_drop_item(const oh_write_t *w, const oh_item_t *item) {
+    if (item->form == OH_FORM_CELL)
+        oh_cells_restore(w->segment->cells, cell_of(item->arena_value));
+}
+
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
     oh_segment_t *s = w->segment;
+    if (item->form == OH_FORM_CELL)
+        return copy_cell(s, item);
     if (item->form == OH_FORM_BOX) {
         item->arena_key = item->box->key;
         item->arena_value = (oh_word_t)(uintptr_t)item->box;
@@ -232,17 +276,20 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
 }
 
 void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
-    uint32_t meta = oh_segment_meta(s, slot);
+    uint32_t meta = oh_segment_meta(s, slot), form = meta & OH_META_FORM;
     oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
     oh_store_release(&oh_segment_slot(s, slot)->value, OH_WORD_NONE); /* V2: pairs with V1 */
     count_in(s, -1);
-    if ((meta & OH_META_FORM) == OH_FORM_BOX) {
-        /* The slot's key goes with the box: nobody who comes later may compare with it. */
+    /* Where the key goes with the value, nobody who comes later may compare with it. */
+    if (form == OH_FORM_BOX || (form == OH_FORM_CELL && (meta & OH_META_IMM) == 0))
         set_meta(s, slot, OH_META_GRAVE);
+    if (form == OH_FORM_BOX) {
         oh_box_t *box = box_of(value);
         count_box(s, box, -1);
         oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
                         free_retired_box);
+    } else if (form == OH_FORM_CELL) {
+        oh_cells_retire(s->cells, cell_of(value));
     } else {
         s->dead_words += meta_words(meta);
     }
@@ -250,7 +297,14 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
 
 /* --- Rebuilding --- */
 
-/* Copies one entry's terms. False when memory is out. */
+oh_segment_move_t oh_segment_what_to_move(const oh_segment_t *s) {
+    return (oh_segment_move_t){
+        .arena = s->dead_words * 4 <= s->arena_words,
+        .cells = s->cells == NULL || oh_cells_garbage(s->cells) * 4 <= oh_cells_used(s->cells),
+    };
+}
+
+/* Copies one entry's terms to the arena. False when memory is out. */
 static bool copy_terms(oh_segment_t *to, uint32_t meta, uint32_t tag, oh_word_t *key,
                        oh_word_t *value) {
     bool immediate_key = (meta & OH_META_IMM) != 0;
@@ -274,11 +328,56 @@ static bool copy_terms(oh_segment_t *to, uint32_t meta, uint32_t tag, oh_word_t 
     return *key != OH_WORD_NONE;
 }
 
-/* The hash of a slot's key, which is not in a box. */
+/* Copies what an entry of from's refers to, as far as it does not move. False when memory is out. */
+static bool copy_entry(oh_segment_t *to, const oh_segment_t *from, uint32_t meta,
+                       oh_segment_move_t move, uint32_t tag, oh_word_t *key, oh_word_t *value) {
+    uint32_t form = meta & OH_META_FORM;
+    if (form == OH_FORM_BOX || (form == OH_FORM_CELL ? move.cells : move.arena))
+        return true;
+    if (form != OH_FORM_CELL)
+        return copy_terms(to, meta, tag, key, value);
+    /* A split's halves are about equal; what is too much is an eighth of it. */
+    uint32_t live = oh_cells_used(from->cells) - oh_cells_garbage(from->cells);
+    uint32_t expected = to->depth == from->depth ? live + live / 8 : live / 2 + live / 16;
+    oh_cells_t *cells = cells_for(to, expected);
+    const oh_cell_t *cell = cells == NULL ? NULL : oh_cells_put(cells, cell_of(*value));
+    *value = (oh_word_t)(uintptr_t)cell;
+    return cell != NULL;
+}
+
+static void take_moved(oh_segment_t *to, const oh_segment_t *from, oh_segment_move_t move) {
+    if (move.arena) {
+        to->arena = from->arena;
+        to->arena_words = from->arena_words;
+        to->dead_words = from->dead_words;
+    }
+    if (move.cells)
+        to->cells = from->cells;
+}
+
+void oh_segment_moved(oh_segment_t *to, oh_segment_t *from, oh_segment_move_t move,
+                      bool published) {
+    if (published) {
+        from->arena_moved = move.arena;
+        from->cells_moved = move.cells;
+    } else {
+        to->arena_moved = move.arena;
+        to->cells_moved = move.cells;
+    }
+}
+
+/* The hash of the key of a slot with an entry. */
 static uint32_t key_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
+    uint32_t meta = oh_segment_meta(s, slot);
     oh_word_t key = oh_load_relaxed(&oh_segment_slot(s, slot)->key);
-    return (oh_segment_meta(s, slot) & OH_META_IMM) != 0 ? oh_hash_immediate(key, salt)
-                                                         : s->ops->hash(key, salt);
+    oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
+    if ((meta & OH_META_IMM) != 0)
+        return oh_hash_immediate(key, salt);
+    if ((meta & OH_META_FORM) == OH_FORM_BOX)
+        return box_of(value)->hash;
+    if ((meta & OH_META_FORM) == OH_FORM_CELL)
+        return oh_hash_words(cell_of(value)->word, cell_of(value)->key_words, salt);
+    return s->ops->hash(s->arena, key, salt);
 }
 
 uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
@@ -287,14 +386,8 @@ uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
     if (hashes == NULL)
         return NULL;
     for (uint32_t i = 0; i < slots; i++) {
-        const oh_slot_t *slot = oh_segment_slot(s, i);
-        oh_word_t value = oh_load_relaxed(&slot->value);
-        if (value == OH_WORD_NONE)
-            hashes[i] = OH_HASH_ABSENT;
-        else if ((oh_segment_meta(s, i) & OH_META_FORM) == OH_FORM_BOX)
-            hashes[i] = box_of(value)->hash;
-        else
-            hashes[i] = key_hash(s, i, salt);
+        bool there = oh_load_relaxed(&oh_segment_slot(s, i)->value) != OH_WORD_NONE;
+        hashes[i] = there ? key_hash(s, i, salt) : OH_HASH_ABSENT;
     }
     return hashes;
 }
@@ -313,22 +406,24 @@ uint32_t oh_segment_count(const oh_segment_t *s, const uint64_t *hashes, uint32_
 }
 
 /* Copies the i-th slot's entry to the same place of a segment of the same shape. */
-static bool copy_slot(oh_segment_t *to, const oh_segment_t *from, uint32_t i, uint32_t tag) {
+static bool copy_slot(oh_segment_t *to, const oh_segment_t *from, uint32_t i,
+                      oh_segment_move_t move, uint32_t tag) {
     uint32_t meta = oh_segment_meta(from, i);
     oh_word_t key = oh_load_relaxed(&oh_segment_slot(from, i)->key);
     oh_word_t value = oh_load_relaxed(&oh_segment_slot(from, i)->value);
     if (meta == 0)
         return true;
-    if ((meta & OH_META_FORM) != OH_FORM_BOX && !copy_terms(to, meta, tag, &key, &value))
+    if (!copy_entry(to, from, meta, move, tag, &key, &value))
         return false;
     oh_store_relaxed(&oh_segment_slot(to, i)->key, key);
     oh_store_relaxed(&oh_segment_slot(to, i)->value, value);
     return true;
 }
 
-bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, uint32_t tag) {
+bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, oh_segment_move_t move,
+                        uint32_t tag) {
     for (uint32_t i = 0; i < from->groups * OH_GROUP_SLOTS; i++)
-        if (!copy_slot(to, from, i, tag))
+        if (!copy_slot(to, from, i, move, tag))
             return false;
     for (uint32_t g = 0; g < from->groups; g++)
         oh_store_relaxed(&to->meta[g], oh_load_relaxed(&from->meta[g]));
@@ -336,11 +431,12 @@ bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, uint32_t tag
     oh_store_relaxed(&to->live, oh_load_relaxed(&from->live));
     to->boxes = from->boxes;
     to->box_words = from->box_words;
+    take_moved(to, from, move);
     return true;
 }
 
-bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes, bool move_arena,
-                     uint32_t tag) {
+bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes,
+                     oh_segment_move_t move, uint32_t tag) {
     for (uint32_t i = 0; i < from->groups * OH_GROUP_SLOTS; i++) {
         if (!in_range(hashes[i], to->prefix, to->depth))
             continue;
@@ -348,43 +444,54 @@ bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashe
         oh_form_t form = (oh_form_t)(meta & OH_META_FORM);
         oh_word_t key = oh_load_relaxed(&oh_segment_slot(from, i)->key);
         oh_word_t value = oh_load_relaxed(&oh_segment_slot(from, i)->value);
-        if (!move_arena && form != OH_FORM_BOX && !copy_terms(to, meta, tag, &key, &value))
+        if (!copy_entry(to, from, meta, move, tag, &key, &value))
             return false;
-        oh_key_t at = {key, (uint32_t)hashes[i], (meta & OH_META_IMM) != 0};
+        oh_key_t at = {
+            .word = key, .hash = (uint32_t)hashes[i], .immediate = (meta & OH_META_IMM) != 0};
         claim(to, &at, form, key, value, meta_words(meta));
     }
-    if (move_arena) {
-        to->arena = from->arena;
-        to->arena_words = from->arena_words;
-        to->dead_words = from->dead_words;
-    }
+    take_moved(to, from, move);
     return true;
 }
 
 /* --- Invariants --- */
 
+/* A slot's key as a call would give it. */
+static oh_key_t slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
+    uint32_t meta = oh_segment_meta(s, slot);
+    oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
+    oh_key_t key = {.word = oh_load_relaxed(&oh_segment_slot(s, slot)->key),
+                    .hash = key_hash(s, slot, salt),
+                    .immediate = (meta & OH_META_IMM) != 0};
+    if ((meta & OH_META_FORM) == OH_FORM_CELL) {
+        key.flat_words = cell_of(value)->key_words;
+        key.flat = cell_of(value)->word;
+    }
+    return key;
+}
+
 bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
-    uint32_t used = 0, live = 0, boxes = 0;
+    uint32_t used = 0, live = 0, boxes = 0, cell_words = 0;
     uint64_t box_words = 0;
     for (uint32_t i = 0; i < s->groups * OH_GROUP_SLOTS; i++) {
-        uint32_t meta = oh_segment_meta(s, i);
+        uint32_t meta = oh_segment_meta(s, i), form = meta & OH_META_FORM;
         oh_word_t value = oh_load_acquire(&oh_segment_slot(s, i)->value);
         used += meta != 0;
         /* A group fills from its first lane on. */
         if (meta != 0 && i % OH_GROUP_SLOTS > 0 && oh_segment_meta(s, i - 1) == 0)
             return false;
-        if ((meta & OH_META_FORM) == 0 && value != OH_WORD_NONE)
+        if (form == 0 && value != OH_WORD_NONE)
             return false;
         if (value == OH_WORD_NONE)
             continue;
         live++;
-        oh_key_t key = {.word = oh_load_relaxed(&oh_segment_slot(s, i)->key),
-                        .immediate = (meta & OH_META_IMM) != 0};
-        key.hash = key_hash(s, i, salt);
-        if ((meta & OH_META_FORM) == OH_FORM_BOX) {
+        oh_key_t key = slot_key(s, i, salt);
+        if (form == OH_FORM_BOX) {
             boxes++;
             box_words += box_of(value)->words;
-            if (box_of(value)->hash != key.hash)
+        } else if (form == OH_FORM_CELL) {
+            cell_words += oh_cell_size(cell_of(value));
+            if (key.immediate != (key.flat_words == 0))
                 return false;
         }
         oh_entry_t entry;
@@ -393,5 +500,6 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
     }
     return used == s->used && live == oh_load_relaxed(&s->live) && boxes == s->boxes &&
            box_words == s->box_words && used < s->groups * OH_GROUP_SLOTS &&
-           s->dead_words <= s->arena_words + used * OH_SEGMENT_TERM_WORDS_MAX;
+           s->dead_words <= s->arena_words + used * OH_SEGMENT_TERM_WORDS_MAX &&
+           (s->cells == NULL ? cell_words == 0 : oh_cells_valid(s->cells, cell_words));
 }

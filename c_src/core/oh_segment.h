@@ -1,5 +1,6 @@
 /*
- * oh_segment: a piece of a table, up to a thousand entries and the arena that holds their terms.
+ * oh_segment: a piece of a table, up to a thousand entries with the cells and the arena that hold
+ * their terms.
  *
  * Internal to oh_table; the layout and the rules for readers and writers stand in oh_table.h.
  * Functions that change a segment are called with its lock held.
@@ -10,13 +11,15 @@
 #include "oh_lock.h"
 #include "oh_table.h"
 
+#include <string.h>
+
 #define OH_GROUP_SLOTS 4
 
 /* Entries beyond which a segment splits. Measured: below 512 the arenas' own size weighs on every
  * entry (2.5 KB / 512 = 5 bytes), above 2048 a rebuild takes longer than 100 us. */
 #define OH_SEGMENT_LIVE_MAX 1024
-/* Words in an arena beyond which a segment is rebuilt or splits: bounds the time a rebuild takes.
- */
+/* Words in cells and arena beyond which a segment is rebuilt or splits: bounds the time a rebuild
+ * takes. */
 #define OH_SEGMENT_WORDS_MAX 16384
 /* The largest term that shares an arena; larger ones get a box. */
 #define OH_SEGMENT_TERM_WORDS_MAX 512
@@ -41,6 +44,7 @@ struct oh_segment {
     uint8_t depth;
     bool arena_moved; /* the arena lives on in the segment that replaced this one; written once
                          retired */
+    bool cells_moved; /* the same of the cells */
     oh_group_t *group;
 
     /* Guarded by lock. */
@@ -54,19 +58,21 @@ struct oh_segment {
     void *arena;          /* NULL until a term needs it */
     uint64_t arena_words; /* what was ever copied into it */
     uint64_t dead_words;  /* of which nobody needs any more, at least */
+    oh_cells_t *cells;    /* NULL until one is needed */
 
     _Alignas(OH_CACHE_LINE) _Atomic uint64_t meta[]; /* one word a group; then the groups */
 };
 
 /* --- meta --- */
 
-#define OH_META_FORM  0x0003u
-#define OH_META_IMM   0x0004u
-#define OH_META_MATCH 0xff84ull /* tag and immediate: what a key is compared with */
-#define OH_META_GRAVE 0x0004u   /* form 0: matches nothing, is not empty */
+#define OH_META_FORM  0x0007u
+#define OH_META_IMM   0x0008u
+#define OH_META_SIZE  0x00f0u
+#define OH_META_MATCH 0xff08ull /* tag and immediate: what a key is compared with */
+#define OH_META_GRAVE 0x0008u   /* form 0: matches nothing, is not empty */
 
 static inline uint32_t oh_meta_match(const oh_key_t *key) {
-    return (key->hash & 0x1ffu) << 7 | (key->immediate ? OH_META_IMM : 0);
+    return (key->hash & 0xffu) << 8 | (key->immediate ? OH_META_IMM : 0);
 }
 
 #define OH_META_LANES 0x0001000100010001u
@@ -94,12 +100,20 @@ static inline uint32_t oh_segment_meta(const oh_segment_t *s, uint32_t slot) {
     return oh_meta_lane(oh_load_acquire(&s->meta[slot / OH_GROUP_SLOTS]), slot % OH_GROUP_SLOTS);
 }
 
+/* Whether the slot's key is key, given the slot's form and value. A cell that is gone has taken its
+ * key with it: then the answer is yes, it may have been. */
 OH_ALWAYS_INLINE bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_t *slot,
-                                           const oh_key_t *key) {
+                                           uint32_t form, oh_word_t value, const oh_key_t *key) {
+    if (form == OH_FORM_CELL && !key->immediate) {
+        const oh_cell_t *cell = (const oh_cell_t *)(uintptr_t)value;
+        return cell == NULL ||
+               (cell->key_words == key->flat_words &&
+                memcmp(cell->word, key->flat, key->flat_words * sizeof(oh_word_t)) == 0);
+    }
     oh_word_t word = oh_load_acquire(&slot->key);
     if (key->immediate || word == key->word)
         return word == key->word;
-    return s->ops->equal(word, key->word);
+    return key->word != OH_WORD_NONE && s->ops->equal(word, key->word);
 }
 
 /* What a slot's words stand for. */
@@ -107,9 +121,12 @@ OH_ALWAYS_INLINE void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t v
                                        oh_entry_t *entry) {
     if (form == OH_FORM_BOX) {
         const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
-        *entry = (oh_entry_t){box->key, box->value, box->form, box};
+        *entry = (oh_entry_t){box->key, box->value, box->form, box, NULL};
+    } else if (form == OH_FORM_CELL) {
+        *entry = (oh_entry_t){key, OH_WORD_NONE, OH_FORM_CELL, NULL,
+                              (const oh_cell_t *)(uintptr_t)value};
     } else {
-        *entry = (oh_entry_t){key, value, (oh_form_t)form, NULL};
+        *entry = (oh_entry_t){key, value, (oh_form_t)form, NULL, NULL};
     }
 }
 
@@ -137,14 +154,14 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t 
             uint32_t lane = (uint32_t)__builtin_ctzll(candidates) / 16;
             uint32_t form = oh_meta_lane(meta, lane) & OH_META_FORM;
             const oh_slot_t *slot = &s->group[g].slot[lane];
-            if (form == 0 || !oh_segment_key_equal(s, slot, key))
-                continue;
             oh_word_t value = oh_load_acquire(&slot->value); /* V1 */
+            if (form == 0 || !oh_segment_key_equal(s, slot, form, value, key))
+                continue;
             if (value != OH_WORD_NONE) {
                 oh_segment_entry(form, oh_load_acquire(&slot->key), value, entry);
                 return g * OH_GROUP_SLOTS + lane;
             }
-            if (dead != NULL)
+            if (dead != NULL && (form != OH_FORM_CELL || key->immediate))
                 *dead = g * OH_GROUP_SLOTS + lane;
             /* The entry may have moved to a later slot of this group since meta was loaded. Its old
              * value became 0 after the new slot was published, so V1 makes the new meta visible. */
@@ -196,9 +213,12 @@ static inline uint32_t oh_segment_capacity(const oh_segment_t *s) {
 /* The segment's arena, made now if need be; NULL when memory is out. */
 void *oh_segment_arena(oh_segment_t *s);
 
-/* Copies item's terms into the segment's arena, as far as storing it at *w needs them there. False
- * when memory is out: nothing is published. tag is for ops->object_key. */
+/* Copies item's terms into the segment's arena or cells, as far as storing it at *w needs them
+ * there. False when memory is out: nothing is published. tag is for ops->object_key. */
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag);
+
+/* Gives back what copy_item took, as far as it can be used again: the item is not stored. */
+void oh_segment_drop_item(const oh_write_t *w, const oh_item_t *item);
 
 /* Stores what was copied: in the slot at hand if the form is the same, else in a new slot, of which
  * there must be one; the entry found before is made absent. Order: release. */
@@ -218,18 +238,35 @@ uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt);
 uint32_t oh_segment_count(const oh_segment_t *s, const uint64_t *hashes, uint32_t prefix,
                           uint32_t depth);
 
+/* What a segment's replacement takes over as it is, because little of it is garbage; the rest is
+ * copied. */
+typedef struct {
+    bool arena, cells;
+} oh_segment_move_t;
+
+/* What to move when s is replaced by one segment. */
+oh_segment_move_t oh_segment_what_to_move(const oh_segment_t *s);
+
+/* Words in the arena and cells, and how many of them hold nothing that is needed, at least. */
+uint64_t oh_segment_words(const oh_segment_t *s);
+uint64_t oh_segment_garbage(const oh_segment_t *s);
+
 /*
  * Copies the live entries of from, whose hashes begin with to's prefix, into to, which is not yet
- * published. With move_arena the terms stay where they are and the arena changes hands (from keeps
- * using it until it is retired); else they are copied into an arena of to's own. False when memory
- * is out: to must be freed without boxes. tag is for ops->object_key.
+ * published. What moves stays where it is and changes hands (from keeps using it until it is
+ * retired); the rest is copied into what is to's own. False when memory is out: to must be freed
+ * without boxes. tag is for ops->object_key.
  */
-bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes, bool move_arena,
-                     uint32_t tag);
+bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashes,
+                     oh_segment_move_t move, uint32_t tag);
 
 /* Copies from, all of whose slots are live, slot by slot into to, which is not yet published and of
- * the same shape: what is left behind are the dead terms. False as above. */
-bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, uint32_t tag);
+ * the same shape. Otherwise as fill. */
+bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, oh_segment_move_t move,
+                        uint32_t tag);
+
+/* After to took over from's place, or failed to: whose the moved parts are. */
+void oh_segment_moved(oh_segment_t *to, oh_segment_t *from, oh_segment_move_t move, bool published);
 
 /* The invariants of one segment; its lock is held. */
 bool oh_segment_valid(const oh_segment_t *s, uint32_t salt);

@@ -170,17 +170,17 @@ oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *e
 
 /* The segment that is to replace s, not yet published; NULL when memory is out. */
 static oh_segment_t *rebuilt(const oh_table_t *t, oh_segment_t *s, uint32_t extra,
-                             bool move_arena) {
+                             oh_segment_move_t move) {
     /* Nothing but values was replaced: no slot need move. */
-    bool in_place = !move_arena && oh_load_relaxed(&s->live) == s->used &&
+    bool in_place = !(move.arena && move.cells) && oh_load_relaxed(&s->live) == s->used &&
                     s->used + extra <= oh_segment_capacity(s);
     uint64_t *hashes = in_place ? NULL : oh_segment_hashes(s, t->salt);
     oh_segment_t *to =
         in_place ? oh_segment_new_like(s)
                  : oh_segment_new(s->ops, s->prefix, s->depth, oh_load_relaxed(&s->live) + extra);
-    bool filled = to != NULL &&
-                  (in_place ? oh_segment_compact(to, s, t->tag)
-                            : hashes != NULL && oh_segment_fill(to, s, hashes, move_arena, t->tag));
+    bool filled =
+        to != NULL && (in_place ? oh_segment_compact(to, s, move, t->tag)
+                                : hashes != NULL && oh_segment_fill(to, s, hashes, move, t->tag));
     oh_free(hashes);
     if (!filled && to != NULL) {
         oh_segment_free(to, false);
@@ -194,21 +194,19 @@ static oh_segment_t *rebuilt(const oh_table_t *t, oh_segment_t *s, uint32_t extr
  */
 oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra,
                                oh_status_t *status) {
-    bool move_arena = s->dead_words * 4 <= s->arena_words;
-    oh_segment_t *to = rebuilt(t, s, extra, move_arena);
+    oh_segment_move_t move = oh_segment_what_to_move(s);
+    oh_segment_t *to = rebuilt(t, s, extra, move);
     *status = OH_ENOMEM;
     if (to == NULL)
         return NULL;
     oh_lock(&to->lock);
     *status = publish(t, s, to, NULL);
+    oh_segment_moved(to, s, move, *status == OH_OK);
     if (*status != OH_OK) {
-        if (move_arena)
-            to->arena = NULL;
         oh_segment_free(to, false);
         return NULL;
     }
     to->contention = s->contention;
-    s->arena_moved = move_arena;
     oh_unlock(&s->lock);
     oh_segment_retire(s);
     return to;
@@ -227,7 +225,8 @@ static oh_segment_t *split(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_sta
         uint32_t prefix = s->prefix | i << (32 - depth);
         uint32_t live = oh_segment_count(s, hashes, prefix, depth);
         child[i] = oh_segment_new(s->ops, prefix, depth, live + 1);
-        if (child[i] == NULL || !oh_segment_fill(child[i], s, hashes, false, t->tag))
+        if (child[i] == NULL ||
+            !oh_segment_fill(child[i], s, hashes, (oh_segment_move_t){0}, t->tag))
             goto failed;
     }
     oh_segment_t *mine = child[hash >> (32 - depth) & 1];
@@ -251,14 +250,15 @@ failed:
 static oh_segment_t *make_room(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh_status_t *status) {
     uint32_t live = oh_load_relaxed(&s->live);
     bool full = s->used >= oh_segment_capacity(s);
-    bool garbage = s->dead_words > GARBAGE_WORDS && s->dead_words * 2 > s->arena_words;
-    bool crowded = s->arena_words > OH_SEGMENT_WORDS_MAX && s->used > 1;
+    uint64_t words = oh_segment_words(s), dead = oh_segment_garbage(s);
+    bool garbage = dead > GARBAGE_WORDS && dead * 2 > words;
+    bool crowded = words > OH_SEGMENT_WORDS_MAX && s->used > 1;
     bool contended =
         s->contention >= CONTENTION_SPLIT && s->depth < CONTENTION_DEPTH_MAX && live > 7;
     if (oh_likely(!full && !garbage && !crowded && !contended))
         return s;
     bool may_split = s->depth < OH_DEPTH_MAX && live > 1;
-    bool mostly_live = s->dead_words * 4 <= s->arena_words;
+    bool mostly_live = dead * 4 <= words;
     if (may_split &&
         ((full && live >= OH_SEGMENT_LIVE_MAX) || contended || (crowded && mostly_live)))
         return split(t, s, hash, status);

@@ -6,18 +6,20 @@
  *
  * Layout
  *
- *   directory   2^depth pointers, found by the top bits of the hash; several may point to one
- * segment segment     up to SEGMENT_LIVE_MAX entries whose hashes share the segment's prefix, with
- * an arena of its own that holds their terms; open addressing in groups of 4 slots group       4 x
- * 16 bits of meta (one word) and 4 slots of {key, value} (one cache line)
+ *   directory   2^depth pointers, found by the top bits of the hash; several may point to one segment
+ *   segment     up to OH_SEGMENT_LIVE_MAX entries whose hashes share the segment's prefix, with cells and
+ *               an arena of its own that hold their terms; open addressing in groups of 4 slots
+ *   group       4 x 16 bits of meta (one word) and 4 slots of {key, value} (one cache line)
  *
- *   meta of a slot    15        7 6      3 2      1  0
- *                    [ tag of 9 | size 4 | imm key | form ]     0: never used
+ *   meta of a slot    15       8 7      4     3      2  0
+ *                    [ tag of 8 | size 4 | imm key | form ]     0: never used
  *
  *   form 1 VALUE    value is the value word
  *   form 2 OBJECT   value is a whole object of which the key is a part
  *   form 3 BOX      value is a pointer to an oh_box_t: key and value in an arena of their own
- *   form 0, rest 1  a grave: a slot that will not be used again
+ *   form 4 CELL     value is a pointer to an oh_cell_t: flat words; the key is the slot's, if it is
+ *                   immediate, else it stands in the cell
+ *   form 0, rest 8  a grave: a slot that will not be used again
  *
  * A slot belongs to one key for as long as its segment lives, so a reader that matched the key may
  * load the value a moment later. The value word alone says whether the entry is there: 0 is absent.
@@ -25,7 +27,7 @@
  * changes its form moves to a later slot: the new slot is published, then the old one's value
  * becomes 0; a reader that finds 0 goes on probing.
  *
- * Slots and arenas only fill up. When either is used up, the segment is rebuilt: its live entries
+ * Slots and arenas only fill up; cells are used again. When something is used up, the segment is rebuilt: its live entries
  * go to a new segment (or to two: a split, or after shrinking to a smaller one), the directory is
  * pointed to it, the old one is retired by the epoch. So growth, compaction and shrinking are one
  * operation, on one segment, of some ten microseconds, whatever the size of the table. (Extendible
@@ -35,9 +37,8 @@
  *
  *                  get   write, same segment   write, elsewhere   write_many   scan, close
  *   get            yes   yes                   yes                yes          yes
- *   write          yes   waits                 yes                waits        waits for the
- * segment write_many     yes   waits                 yes                waits        waits for its
- * segments
+ *   write          yes   waits                 yes                waits        waits for the segment
+ *   write_many     yes   waits                 yes                waits        waits for its segments
  *
  * get is wait-free but for rebuilds, which cannot touch it, and write_many, whose commit makes it
  * look again. A writer holds one segment's lock for the length of its operation: microseconds. Lock
@@ -51,19 +52,16 @@
 #define OH_TABLE_H
 
 #include "oh_atomic.h"
+#include "oh_cells.h"
 #include "oh_common.h"
 #include "oh_epoch.h"
 
-typedef uint64_t oh_word_t;
-
-/* No term has this word. */
-#define OH_WORD_NONE ((oh_word_t)0)
-
 /* What the table needs to know of terms. Any thread may call; arenas one thread at a time. */
 typedef struct {
-    uint32_t (*hash)(oh_word_t key, uint32_t salt); /* key is not immediate */
-    bool (*equal)(oh_word_t a, oh_word_t b);        /* neither is immediate */
-    void *(*arena_new)(void);                       /* NULL when memory is out */
+    /* key is not immediate, and stands in arena */
+    uint32_t (*hash)(void *arena, oh_word_t key, uint32_t salt);
+    bool (*equal)(oh_word_t a, oh_word_t b); /* neither is immediate */
+    void *(*arena_new)(void);                /* NULL when memory is out */
     /* The copy's word, or OH_WORD_NONE. Terms already in the arena stay where they are. */
     oh_word_t (*arena_copy)(void *arena, oh_word_t term);
     void (*arena_free)(void *arena);
@@ -72,7 +70,7 @@ typedef struct {
     size_t arena_bytes; /* what an arena takes besides its terms, about */
 } oh_term_ops_t;
 
-typedef enum { OH_FORM_VALUE = 1, OH_FORM_OBJECT = 2, OH_FORM_BOX = 3 } oh_form_t;
+typedef enum { OH_FORM_VALUE = 1, OH_FORM_OBJECT = 2, OH_FORM_BOX = 3, OH_FORM_CELL = 4 } oh_form_t;
 
 /* An entry of its own: too large for a shared arena, or holding large binaries. The caller
  * allocates with oh_alloc and fills in all but retired; put and write_many take it over when they
@@ -95,18 +93,24 @@ void oh_box_free(oh_box_t *box);
 typedef struct {
     oh_word_t key;
     oh_word_t value;
-    oh_form_t form;      /* VALUE or OBJECT */
-    const oh_box_t *box; /* or NULL */
+    oh_form_t form;        /* VALUE, OBJECT or CELL */
+    const oh_box_t *box;   /* or NULL */
+    const oh_cell_t *cell; /* of a CELL; then value is nothing, and key only if it is immediate */
 } oh_entry_t;
 
 typedef struct oh_table oh_table_t;
 typedef struct oh_segment oh_segment_t;
 
-/* A key as the calls take it. */
+/*
+ * A key as the calls take it. One that is not immediate may also have a flat form, words that are
+ * the same for equal keys and for no others; then ops->hash must be oh_hash_words of them.
+ */
 typedef struct {
     oh_word_t word;
     uint32_t hash; /* oh_hash_immediate or ops->hash, with oh_table_salt */
     bool immediate;
+    uint16_t flat_words;   /* 0: no flat form */
+    const oh_word_t *flat; /* the caller's, as long as the call runs */
 } oh_key_t;
 
 /* The hash of an immediate: equal immediates are equal words. A folded product, as in wyhash; who
@@ -117,6 +121,18 @@ static inline uint32_t oh_hash_immediate(oh_word_t word, uint32_t salt) {
         (unsigned __int128)(word ^ secret) * (0x8ebc6af09c88c6e3u ^ secret << 1);
     return (uint32_t)((uint64_t)(product >> 64) ^ (uint64_t)product) ^
            (uint32_t)((uint64_t)product >> 32);
+}
+
+/* The hash of a flat key. Who does not know the salt cannot choose words that collide. */
+static inline uint32_t oh_hash_words(const oh_word_t *words, uint32_t count, uint32_t salt) {
+    uint64_t secret = salt * 0xa0761d6478bd642fu + 0xe7037ed1a0b428dbu;
+    uint64_t hash = secret ^ count;
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned __int128 product =
+            (unsigned __int128)(words[i] ^ hash) * (0x8ebc6af09c88c6e3u ^ secret << 1);
+        hash = (uint64_t)(product >> 64) ^ (uint64_t)product ^ secret;
+    }
+    return (uint32_t)hash ^ (uint32_t)(hash >> 32);
 }
 
 /* An empty table; NULL when memory is out. tag is handed to ops->object_key; salt should be random,
@@ -158,12 +174,13 @@ typedef struct {
 /* What is to be written. The words are the caller's: the table copies the terms. */
 typedef struct {
     oh_key_t key;
-    oh_form_t form;  /* VALUE, OBJECT, or BOX */
+    oh_form_t form;
     oh_word_t value; /* the value or the object */
     bool value_immediate;
-    uint32_t value_words; /* what the value or object takes in an arena, 0 if immediate */
-    oh_box_t *box;        /* for BOX; the table's once it is written */
-    bool rekey;           /* equal keys may look different: an entry takes the new key too */
+    uint32_t value_words;  /* what the value or object takes in an arena, 0 if immediate */
+    oh_box_t *box;         /* for BOX; the table's once it is written */
+    const oh_cell_t *cell; /* for CELL; begins with the key's flat form, if it is not immediate */
+    bool rekey;            /* equal keys may look different: an entry takes the new key too */
     /* the table's own */
     oh_word_t arena_key, arena_value;
     uint32_t order;

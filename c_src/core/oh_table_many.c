@@ -12,11 +12,19 @@
 #include "oh_table_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+/* Keys of calls, or of the record below: what has no flat form or no term is not to be compared by
+ * it. */
 static bool same_key(const oh_table_t *t, const oh_key_t *a, const oh_key_t *b) {
     if (a->hash != b->hash || a->immediate != b->immediate)
         return false;
-    return a->word == b->word || (!a->immediate && t->ops->equal(a->word, b->word));
+    if (a->immediate)
+        return a->word == b->word;
+    if (a->flat_words > 0 && b->flat_words > 0)
+        return a->flat_words == b->flat_words &&
+               memcmp(a->flat, b->flat, a->flat_words * sizeof *a->flat) == 0;
+    return a->word != OH_WORD_NONE && b->word != OH_WORD_NONE && t->ops->equal(a->word, b->word);
 }
 
 bool oh_many_old(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry, bool *found) {
@@ -114,6 +122,16 @@ static oh_status_t make_room_all(oh_table_t *t, oh_item_t *items, size_t count) 
     return OH_OK;
 }
 
+/* Readers may meet the record after the caller's own term and words are gone: key's become those
+ * that were copied. Readers are pinned, so these outlive them. */
+static void own_key(oh_key_t *key, const oh_item_t *item) {
+    key->word = item->arena_key;
+    if (item->form == OH_FORM_CELL)
+        key->flat = ((const oh_cell_t *)(uintptr_t)item->arena_value)->word;
+    else
+        key->flat_words = 0;
+}
+
 /* Looks the items up and copies their terms; fills in what was there before. */
 static oh_status_t prepare(oh_table_t *t, oh_item_t *items, size_t count, bool only_new,
                            oh_many_t *many) {
@@ -123,11 +141,15 @@ static oh_status_t prepare(oh_table_t *t, oh_item_t *items, size_t count, bool o
             return OH_EXISTS;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!oh_segment_copy_item(&items[i].at, &items[i], t->tag))
+        if (!oh_segment_copy_item(&items[i].at, &items[i], t->tag)) {
+            while (i > 0) {
+                i--;
+                oh_segment_drop_item(&items[i].at, &items[i]);
+            }
             return OH_ENOMEM;
+        }
         many->item[i] = (struct oh_many_old){items[i].key, items[i].at.entry, items[i].at.found};
-        /* Readers may meet the record after the caller's own term is gone. */
-        many->item[i].key.word = items[i].arena_key;
+        own_key(&many->item[i].key, &items[i]);
     }
     return OH_OK;
 }

@@ -1,174 +1,14 @@
-/* The store: terms for the core, life of a table, walking and info. */
+/* The store: life of a table, walking and info. */
 #include "nif_store.h"
-
-#include <string.h>
 
 #include "../core/oh_alloc.h"
 
-/* --- Terms as the core's words --- */
-
-uint32_t store_hash(oh_word_t key, uint32_t salt) {
-    ErlNifUInt64 hash = enif_hash(ERL_NIF_INTERNAL_HASH, key, salt);
-    /* The table goes by the top bits first: spread what the emulator's hash has. */
-    return (uint32_t)(hash ^ hash >> 32) * 0x9e3779b1u;
-}
-
-static bool term_equal(oh_word_t a, oh_word_t b) {
-    return enif_is_identical(a, b) != 0;
-}
-
-static void *arena_new(void) {
-    return enif_alloc_env();
-}
-
-static oh_word_t arena_copy(void *arena, oh_word_t term) {
-    return enif_make_copy(arena, term);
-}
-
-static void arena_free(void *arena) {
-    enif_free_env(arena);
-}
-
-static oh_word_t object_key(void *arena, oh_word_t object, uint32_t keypos) {
-    const ERL_NIF_TERM *element;
-    int arity;
-    return enif_get_tuple(arena, object, &arity, &element) ? element[keypos - 1] : OH_WORD_NONE;
-}
-
-/* An environment was measured at 864 bytes and its first heap fragment at 1,680. */
-const oh_term_ops_t store_ops = {
-    .hash = store_hash,
-    .equal = term_equal,
-    .arena_new = arena_new,
-    .arena_copy = arena_copy,
-    .arena_free = arena_free,
-    .object_key = object_key,
-    .arena_bytes = 2544,
-};
-
-/* --- Arguments --- */
-
-bool store_is_dirty(void) {
-    return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
-}
+/* --- Life --- */
 
 bool store_is_owner(ErlNifEnv *env, const store_t *s) {
     ErlNifPid self;
     return enif_self(env, &self) != NULL && enif_compare_pids(&self, &s->owner) == 0;
 }
-
-step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size) {
-    bool dirty = store_is_dirty();
-    *size = nif_measure(env, key->word, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
-    if (!dirty && (!size->complete || size->binary_bytes > STORE_INLINE_KEY_BYTES))
-        return STEP_DIRTY;
-    key->hash = store_hash(key->word, oh_table_salt(s->table));
-    return STEP_OK;
-}
-
-/* Puts item's terms into an environment of their own. */
-static step_t make_box(oh_item_t *item, uint64_t words, uint32_t keypos) {
-    oh_box_t *box = oh_alloc(sizeof *box);
-    void *arena = box == NULL ? NULL : arena_new();
-    if (arena == NULL) {
-        oh_free(box);
-        return STEP_ENOMEM;
-    }
-    *box = (oh_box_t){.ops = &store_ops,
-                      .arena = arena,
-                      .value = arena_copy(arena, item->value),
-                      .form = item->form,
-                      .hash = item->key.hash,
-                      .words = words};
-    box->key = item->form == OH_FORM_OBJECT ? object_key(arena, box->value, keypos)
-                                            : arena_copy(arena, item->key.word);
-    item->box = box;
-    item->form = OH_FORM_BOX;
-    return STEP_OK;
-}
-
-/* Completes an item whose key, form and value are set. */
-static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const nif_size_t *key) {
-    nif_size_t value = {.complete = true};
-    item->box = NULL;
-    item->rekey = key->has_float || !key->complete;
-    item->value_immediate = nif_is_immediate(env, item->value);
-    if (!item->value_immediate) {
-        bool dirty = store_is_dirty();
-        value = nif_measure(env, item->value, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
-        if (!value.complete && !dirty)
-            return STEP_DIRTY;
-    }
-    uint64_t words = value.words + key->words;
-    if (words > STORE_SHARED_WORDS || value.heavy_binary || key->heavy_binary || !value.complete)
-        return make_box(item, words, s->keypos);
-    item->value_words = (uint32_t)value.words;
-    return STEP_OK;
-}
-
-step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TERM value,
-                  oh_item_t *item) {
-    nif_size_t size = {.complete = true};
-    item->form = OH_FORM_VALUE;
-    item->value = value;
-    item->key.word = key;
-    item->key.immediate = nif_is_immediate(env, key);
-    if (item->key.immediate) {
-        item->key.hash = oh_hash_immediate(key, oh_table_salt(s->table));
-    } else if (nif_is_surely_small(env, key)) {
-        item->key.hash = store_hash(key, oh_table_salt(s->table));
-    } else {
-        step_t step = store_measure_key(env, s, &item->key, &size);
-        if (step != STEP_OK)
-            return step;
-    }
-    return size_item(env, s, item, &size);
-}
-
-step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, oh_item_t *item) {
-    const ERL_NIF_TERM *element;
-    int arity;
-    if (!enif_get_tuple(env, object, &arity, &element) || (uint32_t)arity < s->keypos)
-        return STEP_BADARG;
-    if (arity == 2 && s->keypos == 1)
-        return store_pair(env, s, element[0], element[1], item);
-    step_t step = store_key(env, s, element[s->keypos - 1], &item->key);
-    if (step != STEP_OK)
-        return step;
-    item->form = OH_FORM_OBJECT;
-    item->value = object;
-    nif_size_t none = {.complete = true};
-    return size_item(env, s, item, &none);
-}
-
-void store_item_drop(oh_item_t *item) {
-    if (item->box != NULL)
-        oh_box_free(item->box);
-    item->box = NULL;
-}
-
-/* --- Results --- */
-
-ERL_NIF_TERM store_make_object(ErlNifEnv *env, const oh_entry_t *entry) {
-    ERL_NIF_TERM value = enif_make_copy(env, entry->value);
-    if (entry->form == OH_FORM_OBJECT)
-        return value;
-    return enif_make_tuple2(env, enif_make_copy(env, entry->key), value);
-}
-
-ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,
-                       const ERL_NIF_TERM argv[]) {
-    switch (step) {
-    case STEP_DIRTY:
-        return enif_schedule_nif(env, "store", ERL_NIF_DIRTY_JOB_CPU_BOUND, fun, argc, argv);
-    case STEP_ENOMEM:
-        return nif_raise(env, nif_atom.status_system_limit);
-    default:
-        return enif_make_badarg(env);
-    }
-}
-
-/* --- Life --- */
 
 static void close_table(oh_table_t *table) {
     if (oh_epoch_pin()) {
@@ -280,15 +120,15 @@ ERL_NIF_TERM nif_store_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
 }
 
 /* The entries as a list of objects before tail; STEP_DIRTY if copying them takes too long here. */
-static step_t make_objects(ErlNifEnv *env, const oh_entry_t *entries, uint32_t count,
-                           ERL_NIF_TERM *list) {
+static step_t make_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries,
+                           uint32_t count, ERL_NIF_TERM *list) {
     uint64_t words = 0;
     for (uint32_t i = 0; i < count; i++)
         words += entries[i].box == NULL ? 0 : entries[i].box->words;
     if (words > STORE_INLINE_WORDS && !store_is_dirty())
         return STEP_DIRTY;
     for (uint32_t i = 0; i < count; i++)
-        *list = enif_make_list_cell(env, store_make_object(env, &entries[i]), *list);
+        *list = enif_make_list_cell(env, store_make_object(env, s, &entries[i]), *list);
     return STEP_OK;
 }
 
@@ -312,7 +152,7 @@ ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
             entries == NULL ? OH_ENOMEM : oh_table_scan(s->table, &position, entries, room, &count);
     } while (status == OH_LIMIT);
     ERL_NIF_TERM list = argv[2];
-    step_t step = status == OH_OK       ? make_objects(env, entries, count, &list)
+    step_t step = status == OH_OK       ? make_objects(env, s, entries, count, &list)
                   : status == OH_ENOMEM ? STEP_ENOMEM
                                         : STEP_BADARG;
     oh_epoch_unpin();

@@ -9,6 +9,7 @@
 #define NIF_STORE_H
 
 #include "nif.h"
+#include "nif_flat.h"
 #include "nif_size.h"
 
 #include "../core/oh_table.h"
@@ -62,38 +63,49 @@ static inline bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t a
            store_is_owner(env, *s);
 }
 
-/* The hash of a key that is not immediate. */
-uint32_t store_hash(oh_word_t key, uint32_t salt);
-
-/* The size of a key that is not immediate, and its hash unless it is too large for here. */
+/* The size of a key without a flat form, and its hash unless it is too large for here. */
 step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size);
 
-/* The key as the core takes it. */
-static inline step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, oh_key_t *key) {
-    uint32_t salt = oh_table_salt(s->table);
+/* Completes a key that has a flat form, which is put into flat. False if it has none. */
+static inline bool store_flat_key(ErlNifEnv *env, const store_t *s, oh_key_t *key,
+                                  oh_word_t flat[FLAT_KEY_WORDS]) {
+    key->flat_words = (uint16_t)flat_key(env, key->word, flat);
+    key->flat = flat;
+    if (key->flat_words == 0)
+        return false;
+    key->hash = oh_hash_words(flat, key->flat_words, oh_table_salt(s->table));
+    return true;
+}
+
+/* The key as the core takes it; its flat form, if it has one, is put into flat. */
+static inline step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term,
+                               oh_word_t flat[FLAT_KEY_WORDS], oh_key_t *key) {
     key->word = term;
     key->immediate = nif_is_immediate(env, term);
+    key->flat_words = 0;
     if (oh_likely(key->immediate)) {
-        key->hash = oh_hash_immediate(term, salt);
+        key->hash = oh_hash_immediate(term, oh_table_salt(s->table));
         return STEP_OK;
     }
-    if (oh_likely(nif_is_surely_small(env, term))) {
-        key->hash = store_hash(term, salt);
+    if (oh_likely(store_flat_key(env, s, key, flat)))
         return STEP_OK;
-    }
     nif_size_t size;
     return store_measure_key(env, s, key, &size);
 }
 
-/* An object (a tuple) or a pair as an item; with a box, filled in, if it is large. */
-step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, oh_item_t *item);
+/* An object (a tuple) or a pair as an item; with a box, filled in, if it is large. The item refers
+ * to the draft. */
+step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, flat_draft_t *draft,
+                    oh_item_t *item);
 step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TERM value,
-                  oh_item_t *item);
+                  flat_draft_t *draft, oh_item_t *item);
 /* Frees the box of an item that was not written. */
 void store_item_drop(oh_item_t *item);
 
+/* The entry's key. */
+ERL_NIF_TERM store_make_key(ErlNifEnv *env, const oh_entry_t *entry);
 /* The entry's object, its value or an element of it, copied for the caller. */
-ERL_NIF_TERM store_make_object(ErlNifEnv *env, const oh_entry_t *entry);
+ERL_NIF_TERM store_make_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry);
 
 /* The term that ends a call: badarg, {error, enomem}, or the same call again on a dirty scheduler.
  */

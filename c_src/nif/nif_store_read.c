@@ -6,18 +6,20 @@
 
 typedef enum { FOUND, ABSENT, ENDED } look_t;
 
-/* Looks argv[1] up in the store argv[0]. FOUND and ABSENT leave the caller pinned; ENDED has the
+/* Looks argv[1] up in *store, argv[0]. FOUND and ABSENT leave the caller pinned; ENDED has the
  * call's result. */
 static look_t look_up(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_NIF_TERM argv[],
-                      oh_entry_t *entry, ERL_NIF_TERM *result) {
+                      store_t **store, oh_entry_t *entry, ERL_NIF_TERM *result) {
     store_t *s;
     oh_key_t key;
+    oh_word_t flat[FLAT_KEY_WORDS];
     step_t step = STEP_BADARG;
     if (!store_get(env, argv[0], STORE_READ, &s) ||
-        (step = store_key(env, s, argv[1], &key)) != STEP_OK || !oh_epoch_pin()) {
+        (step = store_key(env, s, argv[1], flat, &key)) != STEP_OK || !oh_epoch_pin()) {
         *result = store_end(env, step, fun, argc, argv);
         return ENDED;
     }
+    *store = s;
     oh_status_t status = oh_table_get(s->table, &key, entry);
     if (oh_likely(status == OH_OK)) {
         if (oh_likely(entry->box == NULL || entry->box->words <= STORE_INLINE_WORDS ||
@@ -36,12 +38,13 @@ static look_t look_up(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_NIF_
 
 /* store_lookup(Store, Key) -> [Object] */
 ERL_NIF_TERM nif_store_lookup(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    store_t *s;
     oh_entry_t entry;
     ERL_NIF_TERM result;
-    look_t look = look_up(env, nif_store_lookup, argc, argv, &entry, &result);
+    look_t look = look_up(env, nif_store_lookup, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
-    result = look == FOUND ? enif_make_list1(env, store_make_object(env, &entry))
+    result = look == FOUND ? enif_make_list1(env, store_make_object(env, s, &entry))
                            : enif_make_list(env, 0);
     oh_epoch_unpin();
     return result;
@@ -49,21 +52,40 @@ ERL_NIF_TERM nif_store_lookup(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 
 /* store_member(Store, Key) */
 ERL_NIF_TERM nif_store_member(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    store_t *s;
     oh_entry_t entry;
     ERL_NIF_TERM result;
-    look_t look = look_up(env, nif_store_member, argc, argv, &entry, &result);
+    look_t look = look_up(env, nif_store_member, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
     oh_epoch_unpin();
     return look == FOUND ? nif_atom.true_ : nif_atom.false_;
 }
 
+/* The element at position of a cell's object, or false. */
+static bool make_cell_element(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                              uint32_t position, ERL_NIF_TERM *result) {
+    const oh_cell_t *cell = entry->cell;
+    bool is_pair = flat_kind(cell) != FLAT_OBJECT;
+    if (position == s->keypos)
+        *result = store_make_key(env, entry);
+    else if (is_pair && position == 2)
+        *result = flat_make_value(env, cell);
+    else if (!is_pair && position <= flat_value_words(cell))
+        *result = flat_value(cell)[position - 1];
+    else
+        return false;
+    return true;
+}
+
 /* The element at position, or false. */
-static bool make_element(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM position,
-                         ERL_NIF_TERM *result) {
+static bool make_element(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                         ERL_NIF_TERM position, ERL_NIF_TERM *result) {
     unsigned pos = 2;
     if (position != nif_two && (!enif_get_uint(env, position, &pos) || pos == 0))
         return false;
+    if (entry->cell != NULL)
+        return make_cell_element(env, s, entry, pos, result);
     if (entry->form == OH_FORM_VALUE) {
         if (pos <= 2)
             *result = enif_make_copy(env, pos == 1 ? entry->key : entry->value);
@@ -79,14 +101,15 @@ static bool make_element(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM p
 
 static ERL_NIF_TERM lookup_element(ErlNifEnv *env, store_fun_t *fun, int argc,
                                    const ERL_NIF_TERM argv[], const ERL_NIF_TERM *otherwise) {
+    store_t *s;
     oh_entry_t entry;
     ERL_NIF_TERM result;
-    look_t look = look_up(env, fun, argc, argv, &entry, &result);
+    look_t look = look_up(env, fun, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
     bool made = false;
     if (look == FOUND) {
-        made = make_element(env, &entry, argv[2], &result);
+        made = make_element(env, s, &entry, argv[2], &result);
     } else if (otherwise != NULL) {
         result = *otherwise;
         made = true;
@@ -110,6 +133,10 @@ ERL_NIF_TERM nif_store_lookup_element_or(ErlNifEnv *env, int argc, const ERL_NIF
 
 /* The value of a {Key, Value} object; false for objects of another shape. */
 static bool make_value(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM *result) {
+    if (entry->cell != NULL && flat_kind(entry->cell) != FLAT_OBJECT) {
+        *result = flat_make_value(env, entry->cell);
+        return true;
+    }
     if (entry->form != OH_FORM_VALUE)
         return false;
     *result = enif_make_copy(env, entry->value);
@@ -118,9 +145,10 @@ static bool make_value(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM *re
 
 /* store_get(Store, Key, Default) */
 ERL_NIF_TERM nif_store_get(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    store_t *s;
     oh_entry_t entry;
     ERL_NIF_TERM result;
-    look_t look = look_up(env, nif_store_get, argc, argv, &entry, &result);
+    look_t look = look_up(env, nif_store_get, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
     bool made = look == ABSENT || make_value(env, &entry, &result);
@@ -132,9 +160,10 @@ ERL_NIF_TERM nif_store_get(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
 
 /* store_fetch(Store, Key) -> {ok, Value} | error */
 ERL_NIF_TERM nif_store_fetch(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    store_t *s;
     oh_entry_t entry;
     ERL_NIF_TERM result;
-    look_t look = look_up(env, nif_store_fetch, argc, argv, &entry, &result);
+    look_t look = look_up(env, nif_store_fetch, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
     bool made = look == ABSENT || make_value(env, &entry, &result);

@@ -5,6 +5,8 @@
  */
 #include "nif_store.h"
 
+#include <string.h>
+
 #include "../core/oh_alloc.h"
 
 /* Writes one prepared item; *existed tells whether its key was there. */
@@ -32,13 +34,32 @@ static step_t write_item(store_t *s, oh_item_t *item, bool only_new, bool *exist
 
 /* --- insert --- */
 
+/* Keeps what the item refers to in the draft, of which there is one for all items, in rows. */
+static bool keep_draft(oh_cells_t *rows, flat_draft_t *draft, oh_item_t *item) {
+    if (item->form != OH_FORM_CELL && item->key.flat_words == 0)
+        return true;
+    if (item->form != OH_FORM_CELL)
+        draft->words = draft->key_words;
+    const oh_cell_t *kept = oh_cells_put(rows, (const oh_cell_t *)draft);
+    if (kept == NULL)
+        return false;
+    item->key.flat = kept->word;
+    item->cell = kept;
+    return true;
+}
+
 /* The list's objects as items, or a step that ends the call. */
 static step_t get_items(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM list, unsigned count,
-                        oh_item_t *items) {
+                        oh_cells_t *rows, oh_item_t *items) {
     ERL_NIF_TERM head;
+    flat_draft_t draft;
     for (unsigned i = 0; i < count; i++) {
         enif_get_list_cell(env, list, &head, &list);
-        step_t step = store_object(env, s, head, &items[i]);
+        step_t step = store_object(env, s, head, &draft, &items[i]);
+        if (step == STEP_OK && !keep_draft(rows, &draft, &items[i])) {
+            store_item_drop(&items[i]);
+            step = STEP_ENOMEM;
+        }
         if (step == STEP_OK)
             continue;
         while (i > 0)
@@ -72,13 +93,16 @@ static step_t insert_list(ErlNifEnv *env, store_t *s, ERL_NIF_TERM list, bool on
     if (count > STORE_INLINE_OBJECTS && !store_is_dirty())
         return STEP_DIRTY;
     oh_item_t *items = oh_alloc(count * sizeof *items);
-    if (items == NULL)
-        return STEP_ENOMEM;
-    step_t step = get_items(env, s, list, count, items);
+    oh_cells_t *rows = oh_cells_new(0);
+    step_t step = STEP_ENOMEM;
+    if (items != NULL && rows != NULL)
+        step = get_items(env, s, list, count, rows, items);
     if (step == STEP_OK && count == 1)
         step = write_item(s, items, only_new, existed);
     else if (step == STEP_OK)
         step = write_items(s, items, count, only_new, existed);
+    if (rows != NULL)
+        oh_cells_free(rows);
     oh_free(items);
     nif_charge(env, count, 3000);
     return step;
@@ -87,12 +111,13 @@ static step_t insert_list(ErlNifEnv *env, store_t *s, ERL_NIF_TERM list, bool on
 static step_t insert(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool only_new, bool *existed) {
     store_t *s;
     oh_item_t item;
+    flat_draft_t draft;
     *existed = false;
     if (!store_get(env, argv[0], STORE_WRITE, &s))
         return STEP_BADARG;
     if (enif_is_list(env, argv[1]))
         return insert_list(env, s, argv[1], only_new, existed);
-    step_t step = store_object(env, s, argv[1], &item);
+    step_t step = store_object(env, s, argv[1], &draft, &item);
     return step == STEP_OK ? write_item(s, &item, only_new, existed) : step;
 }
 
@@ -116,10 +141,11 @@ ERL_NIF_TERM nif_store_insert_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
 ERL_NIF_TERM nif_store_put(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_item_t item;
+    flat_draft_t draft;
     bool existed;
     if (!store_get(env, argv[0], STORE_WRITE, &s) || s->keypos != 1)
         return enif_make_badarg(env);
-    step_t step = store_pair(env, s, argv[1], argv[2], &item);
+    step_t step = store_pair(env, s, argv[1], argv[2], &draft, &item);
     if (step == STEP_OK)
         step = write_item(s, &item, false, &existed);
     return step == STEP_OK ? nif_atom.ok : store_end(env, step, nif_store_put, argc, argv);
@@ -127,13 +153,13 @@ ERL_NIF_TERM nif_store_put(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
 
 /* --- delete, take --- */
 
-/* Begins a write of an existing entry: OH_OK leaves the caller pinned and the segment locked. */
+/* Begins a write of an existing entry, whose key's flat form is put into the draft: OH_OK leaves the caller pinned and the segment locked. */
 static step_t begin(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool room, store_t **s,
-                    oh_write_t *w) {
+                    flat_draft_t *draft, oh_write_t *w) {
     oh_key_t key;
     if (!store_get(env, argv[0], STORE_WRITE, s))
         return STEP_BADARG;
-    step_t step = store_key(env, *s, argv[1], &key);
+    step_t step = store_key(env, *s, argv[1], draft->word, &key);
     if (step != STEP_OK)
         return step;
     if (!oh_epoch_pin())
@@ -153,8 +179,9 @@ static void end(store_t *s, oh_write_t *w) {
 /* store_delete_key(Store, Key) */
 ERL_NIF_TERM nif_store_delete_key(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
+    flat_draft_t draft;
     oh_write_t w;
-    step_t step = begin(env, argv, false, &s, &w);
+    step_t step = begin(env, argv, false, &s, &draft, &w);
     if (step != STEP_OK)
         return store_end(env, step, nif_store_delete_key, argc, argv);
     if (w.found)
@@ -166,8 +193,9 @@ ERL_NIF_TERM nif_store_delete_key(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
 /* store_take(Store, Key) -> [Object] */
 ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
+    flat_draft_t draft;
     oh_write_t w;
-    step_t step = begin(env, argv, false, &s, &w);
+    step_t step = begin(env, argv, false, &s, &draft, &w);
     if (step != STEP_OK)
         return store_end(env, step, nif_store_take, argc, argv);
     ERL_NIF_TERM result = enif_make_list(env, 0);
@@ -181,7 +209,7 @@ ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     oh_table_end(s->table, &w);
     /* Copied without the lock: the epoch keeps what was removed. */
     if (w.found)
-        result = enif_make_list1(env, store_make_object(env, &w.entry));
+        result = enif_make_list1(env, store_make_object(env, s, &w.entry));
     oh_epoch_unpin();
     return result;
 }
@@ -241,14 +269,36 @@ static bool change_element(ErlNifEnv *env, const oh_entry_t *entry, const counte
     return true;
 }
 
+/* The cell with one element changed, in the draft; false if the element is the key or no integer that
+ * stays flat. */
+static bool change_cell(ErlNifEnv *env, const oh_cell_t *cell, const counter_op_t *op,
+                        flat_draft_t *draft, ERL_NIF_TERM *value) {
+    bool is_pair = flat_kind(cell) != FLAT_OBJECT;
+    uint32_t index = is_pair ? 0 : op->position - 1;
+    ErlNifSInt64 next;
+    if (flat_kind(cell) == FLAT_TUPLE || (is_pair && op->position != 2) ||
+        index >= flat_value_words(cell) || !enif_get_int64(env, flat_value(cell)[index], &next) ||
+        !count(op, next, &next))
+        return false;
+    *value = enif_make_int64(env, next);
+    memcpy(draft, cell, oh_cell_size(cell) * sizeof(oh_word_t));
+    draft->word[draft->key_words + index] = *value;
+    return nif_is_immediate(env, *value);
+}
+
 /* Changes the counter of the entry found. False if that is not for here. */
 static bool count_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, const counter_op_t *op,
                         ERL_NIF_TERM *result) {
     oh_item_t item = {.key = w->key, .form = w->entry.form};
+    flat_draft_t draft;
     ErlNifSInt64 next;
     if (w->entry.box != NULL || op->position == s->keypos)
         return false;
-    if (w->entry.form == OH_FORM_VALUE) {
+    if (w->entry.form == OH_FORM_CELL) {
+        if (!change_cell(env, w->entry.cell, op, &draft, result))
+            return false;
+        item.cell = (const oh_cell_t *)&draft;
+    } else if (w->entry.form == OH_FORM_VALUE) {
         if (op->position != 2 || !enif_get_int64(env, w->entry.value, &next) ||
             !count(op, next, &next))
             return false;
@@ -271,9 +321,10 @@ static bool count_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, const counter
  * Erlang does it by lookup and replace. */
 ERL_NIF_TERM nif_store_update_counter(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
+    flat_draft_t draft;
     oh_write_t w;
     counter_op_t op;
-    step_t step = begin(env, argv, true, &s, &w);
+    step_t step = begin(env, argv, true, &s, &draft, &w);
     if (step != STEP_OK)
         return store_end(env, step, nif_store_update_counter, argc, argv);
     ERL_NIF_TERM result;
@@ -283,11 +334,14 @@ ERL_NIF_TERM nif_store_update_counter(ErlNifEnv *env, int argc, const ERL_NIF_TE
     return done ? result : nif_atom.general;
 }
 
-/* Whether the entry is this object. */
+/* Whether the entry is this object, of which item was made. */
 static bool is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
-                      ERL_NIF_TERM object) {
+                      ERL_NIF_TERM object, const oh_item_t *item) {
     const ERL_NIF_TERM *element;
     int arity;
+    /* What is in a cell can be nowhere else but in a cell. */
+    if (entry->cell != NULL)
+        return item->form == OH_FORM_CELL && oh_cell_equal(entry->cell, item->cell);
     if (entry->form == OH_FORM_OBJECT)
         return enif_is_identical(entry->value, object);
     return enif_get_tuple(env, object, &arity, &element) && arity == 2 && s->keypos == 1 &&
@@ -299,13 +353,14 @@ static bool is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
 ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_item_t old, item;
+    flat_draft_t old_draft, draft;
     oh_write_t w;
     step_t step = STEP_BADARG;
     if (!store_get(env, argv[0], STORE_WRITE, &s) ||
-        (step = store_object(env, s, argv[1], &old)) != STEP_OK)
+        (step = store_object(env, s, argv[1], &old_draft, &old)) != STEP_OK)
         return store_end(env, step, nif_store_replace, argc, argv);
     store_item_drop(&old);
-    step = store_object(env, s, argv[2], &item);
+    step = store_object(env, s, argv[2], &draft, &item);
     if (step != STEP_OK)
         return store_end(env, step, nif_store_replace, argc, argv);
     bool replaced = false;
@@ -313,7 +368,7 @@ ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     if (enif_is_identical(old.key.word, item.key.word) && oh_epoch_pin()) {
         status = oh_table_begin(s->table, &w, &item.key, true);
         if (status == OH_OK) {
-            replaced = w.found && is_object(env, s, &w.entry, argv[1]);
+            replaced = w.found && is_object(env, s, &w.entry, argv[1], &old);
             if (replaced && (status = oh_table_put(s->table, &w, &item)) == OH_OK)
                 item.box = NULL;
             oh_table_end(s->table, &w);

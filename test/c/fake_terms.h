@@ -57,15 +57,16 @@ static inline fake_term_t *fake_new(fake_arena_t *arena, uint64_t number, oh_wor
     return term;
 }
 
-static uint32_t fake_hash(oh_word_t key, uint32_t salt) {
-    uint64_t x = (fake_value(key) + salt) * 0x9e3779b97f4a7c15u;
-    x ^= x >> 29;
-    return (uint32_t)(x * 0xbf58476d1ce4e5b9u >> 32);
+/* Of the key's flat form, which is its number. */
+static uint32_t fake_hash(void *arena, oh_word_t key, uint32_t salt) {
+    (void)arena;
+    uint64_t number = fake_value(key);
+    return oh_hash_words(&number, 1, salt);
 }
 
 /* All keys in one of 8 hashes. */
-static uint32_t fake_bad_hash(oh_word_t key, uint32_t salt) {
-    return fake_hash(fake_number(fake_value(key) % 8), salt);
+static uint32_t fake_bad_hash(void *arena, oh_word_t key, uint32_t salt) {
+    return fake_hash(arena, fake_number(fake_value(key) % 8), salt);
 }
 
 static bool fake_equal(oh_word_t a, oh_word_t b) {
@@ -113,25 +114,85 @@ static const oh_term_ops_t fake_bad_ops = {
 /* --- A small map of numbers on a table, as a caller's glue would have it --- */
 
 /* How a test writes an entry. */
-typedef enum { FAKE_IMMEDIATE, FAKE_TERM, FAKE_OBJECT, FAKE_BOX, FAKE_SHAPES } fake_shape_t;
+typedef enum {
+    FAKE_IMMEDIATE,
+    FAKE_TERM,
+    FAKE_OBJECT,
+    FAKE_BOX,
+    FAKE_CELL,
+    FAKE_SHAPES
+} fake_shape_t;
+
+/* A draft of a cell has room for a key of one word, the number, and the number again and again. */
+typedef struct {
+    uint32_t tag;
+    uint16_t words, key_words;
+    oh_word_t word[OH_CELL_WORDS_MAX];
+} fake_draft_t;
+
+_Static_assert(sizeof(fake_draft_t) == sizeof(oh_cell_t) + OH_CELL_WORDS_MAX * sizeof(oh_word_t),
+               "a draft is a cell");
 
 static inline oh_key_t fake_key(const oh_table_t *t, const oh_term_ops_t *ops, oh_word_t word) {
     uint32_t salt = oh_table_salt(t);
     if (word & 1)
-        return (oh_key_t){word, oh_hash_immediate(word, salt), true};
-    return (oh_key_t){word, ops->hash(word, salt), false};
+        return (oh_key_t){.word = word, .hash = oh_hash_immediate(word, salt), .immediate = true};
+    oh_key_t key = {.word = word, .hash = ops->hash(NULL, word, salt)};
+    if (ops->hash == fake_hash) {
+        key.flat_words = 1;
+        key.flat = &fake_pointer(word)->number;
+    }
+    return key;
 }
 
-/* An item for key and number; terms come from scratch. */
+/* Cells of several sizes, told by the number. */
+static inline const oh_cell_t *fake_cell(fake_draft_t *draft, const oh_key_t *key,
+                                         uint64_t number) {
+    draft->tag = ~(uint32_t)number;
+    draft->key_words = key->immediate ? 0 : 1;
+    draft->words = (uint16_t)(draft->key_words + 1 + number % 5);
+    for (uint32_t i = 0; i < draft->words; i++)
+        draft->word[i] = number;
+    if (!key->immediate)
+        draft->word[0] = key->flat[0];
+    return (const oh_cell_t *)draft;
+}
+
+/* The number of an entry's key and value; aborts where a cell is not what was written. */
+static inline uint64_t fake_entry_key(const oh_entry_t *entry) {
+    return entry->cell != NULL && entry->cell->key_words > 0 ? entry->cell->word[0]
+                                                             : fake_value(entry->key);
+}
+
+static inline uint64_t fake_entry_value(const oh_entry_t *entry) {
+    const oh_cell_t *cell = entry->cell;
+    if (cell == NULL)
+        return fake_value(entry->value);
+    uint64_t number = cell->word[cell->key_words];
+    if (cell->tag != ~(uint32_t)number || cell->words != cell->key_words + 1 + number % 5)
+        abort();
+    for (uint32_t i = cell->key_words; i < cell->words; i++)
+        if (cell->word[i] != number)
+            abort();
+    return number;
+}
+
+/* An item for key and number; terms come from scratch, and a cell is made in draft. A key that has
+ * no flat form gets no cell. */
 static inline oh_item_t fake_item(const oh_table_t *t, const oh_term_ops_t *ops,
-                                  fake_arena_t *scratch, oh_word_t key, uint64_t number,
-                                  fake_shape_t shape) {
+                                  fake_arena_t *scratch, fake_draft_t *draft, oh_word_t key,
+                                  uint64_t number, fake_shape_t shape) {
     oh_item_t item = {.key = fake_key(t, ops, key),
                       .form = shape == FAKE_OBJECT ? OH_FORM_OBJECT : OH_FORM_VALUE,
                       .value_words = shape == FAKE_IMMEDIATE ? 0 : 5,
                       .value_immediate = shape == FAKE_IMMEDIATE};
     if (shape == FAKE_IMMEDIATE) {
         item.value = fake_number(number);
+        return item;
+    }
+    if (shape == FAKE_CELL && (item.key.immediate || item.key.flat_words > 0)) {
+        item.form = OH_FORM_CELL;
+        item.cell = fake_cell(draft, &item.key, number);
         return item;
     }
     oh_word_t object_key = shape == FAKE_OBJECT ? key : OH_WORD_NONE;
@@ -155,7 +216,8 @@ static inline oh_item_t fake_item(const oh_table_t *t, const oh_term_ops_t *ops,
 static inline oh_status_t fake_put(oh_table_t *t, const oh_term_ops_t *ops, oh_word_t key,
                                    uint64_t number, fake_shape_t shape) {
     fake_arena_t *scratch = calloc(1, sizeof *scratch);
-    oh_item_t item = fake_item(t, ops, scratch, key, number, shape);
+    fake_draft_t draft;
+    oh_item_t item = fake_item(t, ops, scratch, &draft, key, number, shape);
     oh_write_t w;
     oh_epoch_pin();
     oh_status_t status = oh_table_begin(t, &w, &item.key, true);
@@ -177,8 +239,8 @@ static inline oh_status_t fake_get(oh_table_t *t, const oh_term_ops_t *ops, oh_w
     oh_epoch_pin();
     oh_status_t status = oh_table_get(t, &key, &entry);
     if (status == OH_OK) {
-        *number = fake_value(entry.value);
-        if (fake_value(entry.key) != fake_value(word))
+        *number = fake_entry_value(&entry);
+        if (fake_entry_key(&entry) != fake_value(word))
             abort();
     }
     oh_epoch_unpin();
@@ -194,11 +256,12 @@ static inline bool fake_remove(oh_table_t *t, const oh_term_ops_t *ops, oh_word_
     oh_epoch_pin();
     if (oh_table_begin(t, &w, &key, false) == OH_OK) {
         found = w.found;
-        if (found) {
-            *number = fake_value(w.entry.value);
+        if (found)
             oh_table_remove(t, &w);
-        }
         oh_table_end(t, &w);
+        /* What was removed stays readable while this thread is pinned. */
+        if (found)
+            *number = fake_entry_value(&w.entry);
     }
     oh_epoch_unpin();
     return found;

@@ -33,9 +33,23 @@ static uint64_t number_for(uint64_t key, uint64_t round) {
     return round * 10000000 + key;
 }
 
+/* Every other key is a term, made in *term. */
+static oh_word_t key_word(fake_term_t *term, uint64_t key) {
+    if (key % 2 == 0)
+        return fake_number(key);
+    *term = (fake_term_t){.magic = FAKE_ALIVE, .number = key, .check = ~key};
+    return (oh_word_t)(uintptr_t)term;
+}
+
+static void put(uint64_t key, uint64_t number, fake_shape_t shape) {
+    fake_term_t term;
+    expect(fake_put(table, &fake_ops, key_word(&term, key), number, shape) == OH_OK);
+}
+
 static void read_stable(uint64_t key) {
+    fake_term_t term;
     uint64_t number = 0;
-    expect(fake_get(table, &fake_ops, fake_number(key), &number) == OH_OK);
+    expect(fake_get(table, &fake_ops, key_word(&term, key), &number) == OH_OK);
     expect(number % 10000000 == key);
 }
 
@@ -66,13 +80,15 @@ static void *churner(void *arg) {
     for (uint64_t round = 1; round <= ROUNDS; round++) {
         for (uint64_t i = 0; i < CHURN; i++) {
             uint64_t key = STABLE + id * CHURN + i, stable = (i * 7 + id) % STABLE;
-            fake_put(table, &fake_ops, fake_number(key), number_for(key, round), i % FAKE_SHAPES);
-            fake_put(table, &fake_ops, fake_number(stable), number_for(stable, round),
-                     (i + round) % FAKE_SHAPES);
+            put(key, number_for(key, round), i % FAKE_SHAPES);
+            put(stable, number_for(stable, round), (i + round) % FAKE_SHAPES);
+            /* Again in the same shape, so that cells are replaced and used again. */
+            put(stable, number_for(stable, round), (i + round) % FAKE_SHAPES);
         }
         for (uint64_t i = 0; i < CHURN; i++) {
             uint64_t key = STABLE + id * CHURN + i;
-            expect(fake_remove(table, &fake_ops, fake_number(key), &number));
+            fake_term_t term;
+            expect(fake_remove(table, &fake_ops, key_word(&term, key), &number));
             expect(number == number_for(key, round));
         }
     }
@@ -84,9 +100,10 @@ static void *pair_writer(void *arg) {
     for (uint64_t round = 1; !oh_load_acquire(&done); round++) {
         fake_arena_t *scratch = calloc(1, sizeof *scratch);
         oh_item_t items[3];
+        fake_draft_t drafts[3];
         for (uint64_t i = 0; i < 3; i++)
-            items[i] = fake_item(table, &fake_ops, scratch, fake_number(PAIR + i % 2), round,
-                                 (round + i) % FAKE_SHAPES);
+            items[i] = fake_item(table, &fake_ops, scratch, &drafts[i], fake_number(PAIR + i % 2),
+                                 round, (round + i) % FAKE_SHAPES);
         oh_epoch_pin();
         expect(oh_table_write_many(table, items, 3, false) == OH_OK);
         oh_epoch_unpin();
@@ -107,8 +124,8 @@ static void *walker(void *arg) {
             oh_entry_t *entries = malloc((room + 1) * sizeof *entries);
             if (oh_table_scan(table, &position, entries, room, &count) == OH_OK)
                 for (uint32_t i = 0; i < count; i++)
-                    if (fake_value(entries[i].key) < STABLE)
-                        seen[fake_value(entries[i].key)]++;
+                    if (fake_entry_key(&entries[i]) < STABLE)
+                        seen[fake_entry_key(&entries[i])]++;
             oh_epoch_unpin();
             free(entries);
         }
@@ -128,7 +145,7 @@ int main(void) {
         return 1;
     table = oh_table_new(&fake_ops, 0, 11);
     for (uint64_t i = 0; i < STABLE; i++)
-        fake_put(table, &fake_ops, fake_number(i), number_for(i, 0), i % FAKE_SHAPES);
+        put(i, number_for(i, 0), i % FAKE_SHAPES);
     for (uintptr_t i = 0; i < CHURNERS; i++)
         pthread_create(&threads[n++], NULL, churner, (void *)i);
     for (uintptr_t i = 0; i < READERS; i++)

@@ -1,0 +1,85 @@
+/*
+ * oh_cells: short rows of words, packed in blocks and used again once their readers are gone.
+ *
+ * A segment of a table keeps here what is small and flat: a cell is written once, published by a
+ * pointer, and never changes while a reader may look at it. Replacing a cell takes a new one and
+ * retires the old; after the grace period (oh_epoch.h) the old one's place serves the next cell of
+ * its size. So overwriting needs no copying collection and no allocator.
+ *
+ * Memory: blocks of words, filled from their beginning; a list of free cells for each size; and two
+ * batches of retired ones: young, that fills, and old, that waits for its grace period. When both
+ * are full, because some reader has not moved on for long, retired cells are left where they are
+ * until the segment is rebuilt (oh_cells_garbage counts them).
+ *
+ * Call                  Threads                                    Progress
+ * --------------------  -----------------------------------------  ------------------------------
+ * new, free             one                                        as the allocator
+ * put, retire, restore  one at a time (the segment's lock), pinned  bounded; put may allocate
+ * reading a cell        any, pinned since before it was retired    wait-free
+ *
+ * Why reuse is safe. An old batch is stamped with the global epoch after its last cell was retired,
+ * by a pinned thread. Its cells are used again when the epoch is OH_EPOCH_GRACE further: the
+ * argument of oh_epoch.h, where the stamp stands for the tag. The load of the epoch acquires, so
+ * every access of every earlier reader happens before the new cell is written.
+ */
+#ifndef OH_CELLS_H
+#define OH_CELLS_H
+
+#include "oh_common.h"
+#include "oh_epoch.h"
+
+#include <string.h>
+
+typedef uint64_t oh_word_t;
+
+typedef struct {
+    uint32_t tag;       /* the caller's */
+    uint16_t words;     /* in all: 1..OH_CELL_WORDS_MAX */
+    uint16_t key_words; /* of which the first make the key */
+    oh_word_t word[];
+} oh_cell_t;
+
+/* No term has this word. */
+#define OH_WORD_NONE ((oh_word_t)0)
+
+#define OH_CELL_WORDS_MAX 30
+
+/* What a cell takes, in words. */
+static inline uint32_t oh_cell_size(const oh_cell_t *cell) {
+    return cell->words + 1u;
+}
+
+/* Whether the cells hold the same. */
+static inline bool oh_cell_equal(const oh_cell_t *a, const oh_cell_t *b) {
+    return a->tag == b->tag && a->words == b->words && a->key_words == b->key_words &&
+           memcmp(a->word, b->word, a->words * sizeof(oh_word_t)) == 0;
+}
+
+typedef struct oh_cells oh_cells_t;
+
+/* Room for about so many words of cells, headers included. NULL when memory is out. */
+oh_cells_t *oh_cells_new(uint32_t words);
+
+/* Frees it with all cells. Nobody reads any more. */
+void oh_cells_free(oh_cells_t *c);
+
+/* A copy of draft, not yet visible to anybody; NULL when memory is out. */
+oh_cell_t *oh_cells_put(oh_cells_t *c, const oh_cell_t *draft);
+
+/* A cell that no shared place points to any more: used again after the grace period. */
+void oh_cells_retire(oh_cells_t *c, oh_cell_t *cell);
+
+/* A cell that was never published: used again at once. */
+void oh_cells_restore(oh_cells_t *c, oh_cell_t *cell);
+
+/* Words in the blocks that were ever used; and how many of them are in no live cell. */
+uint32_t oh_cells_used(const oh_cells_t *c);
+uint32_t oh_cells_garbage(const oh_cells_t *c);
+
+/* What it takes from the allocator. */
+size_t oh_cells_bytes(const oh_cells_t *c);
+
+/* The invariants, given the words in live cells. The segment's lock is held. */
+bool oh_cells_valid(const oh_cells_t *c, uint32_t live_words);
+
+#endif

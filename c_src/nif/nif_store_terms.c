@@ -1,0 +1,217 @@
+/* The store's terms: for the core as keys, items and operations, for the caller as results. */
+#include "nif_store.h"
+
+#include <string.h>
+
+#include "../core/oh_alloc.h"
+
+/* --- Terms as the core's words --- */
+
+/* The hash of a key without a flat form. */
+static uint32_t term_hash(oh_word_t key, uint32_t salt) {
+    ErlNifUInt64 hash = enif_hash(ERL_NIF_INTERNAL_HASH, key, salt);
+    /* The table goes by the top bits first: spread what the emulator's hash has. */
+    return (uint32_t)(hash ^ hash >> 32) * 0x9e3779b1u;
+}
+
+static uint32_t arena_hash(void *arena, oh_word_t key, uint32_t salt) {
+    oh_word_t flat[FLAT_KEY_WORDS];
+    uint32_t words = flat_key(arena, key, flat);
+    return words > 0 ? oh_hash_words(flat, words, salt) : term_hash(key, salt);
+}
+
+static bool term_equal(oh_word_t a, oh_word_t b) {
+    return enif_is_identical(a, b) != 0;
+}
+
+static void *arena_new(void) {
+    return enif_alloc_env();
+}
+
+static oh_word_t arena_copy(void *arena, oh_word_t term) {
+    return enif_make_copy(arena, term);
+}
+
+static void arena_free(void *arena) {
+    enif_free_env(arena);
+}
+
+static oh_word_t object_key(void *arena, oh_word_t object, uint32_t keypos) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    return enif_get_tuple(arena, object, &arity, &element) ? element[keypos - 1] : OH_WORD_NONE;
+}
+
+/* An environment was measured at 864 bytes and its first heap fragment at 1,680. */
+const oh_term_ops_t store_ops = {
+    .hash = arena_hash,
+    .equal = term_equal,
+    .arena_new = arena_new,
+    .arena_copy = arena_copy,
+    .arena_free = arena_free,
+    .object_key = object_key,
+    .arena_bytes = 2544,
+};
+
+/* --- Arguments --- */
+
+bool store_is_dirty(void) {
+    return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
+}
+
+step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size) {
+    bool dirty = store_is_dirty();
+    *size = nif_measure(env, key->word, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
+    if (!dirty && (!size->complete || size->binary_bytes > STORE_INLINE_KEY_BYTES))
+        return STEP_DIRTY;
+    key->hash = term_hash(key->word, oh_table_salt(s->table));
+    return STEP_OK;
+}
+
+/* Puts item's terms into an environment of their own. */
+static step_t make_box(oh_item_t *item, uint64_t words, uint32_t keypos) {
+    oh_box_t *box = oh_alloc(sizeof *box);
+    void *arena = box == NULL ? NULL : arena_new();
+    if (arena == NULL) {
+        oh_free(box);
+        return STEP_ENOMEM;
+    }
+    *box = (oh_box_t){.ops = &store_ops,
+                      .arena = arena,
+                      .value = arena_copy(arena, item->value),
+                      .form = item->form,
+                      .hash = item->key.hash,
+                      .words = words};
+    box->key = item->form == OH_FORM_OBJECT ? object_key(arena, box->value, keypos)
+                                            : arena_copy(arena, item->key.word);
+    item->box = box;
+    item->form = OH_FORM_BOX;
+    return STEP_OK;
+}
+
+/* The key of an item, with its size if it has no flat form; flat forms are put into the draft. */
+static step_t item_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, flat_draft_t *draft,
+                       oh_item_t *item, nif_size_t *size) {
+    *size = (nif_size_t){.complete = true};
+    *item = (oh_item_t){.key = {.word = key, .immediate = nif_is_immediate(env, key)}};
+    draft->key_words = 0;
+    if (item->key.immediate) {
+        item->key.hash = oh_hash_immediate(key, oh_table_salt(s->table));
+        return STEP_OK;
+    }
+    if (store_flat_key(env, s, &item->key, draft->word)) {
+        draft->key_words = item->key.flat_words;
+        return STEP_OK;
+    }
+    step_t step = store_measure_key(env, s, &item->key, size);
+    item->rekey = size->has_float || !size->complete;
+    return step;
+}
+
+/* Makes the item a cell. */
+static step_t to_cell(oh_item_t *item, const flat_draft_t *draft) {
+    item->form = OH_FORM_CELL;
+    item->cell = (const oh_cell_t *)draft;
+    return STEP_OK;
+}
+
+/* Completes an item whose key, form and value are set: for an arena, or in a box. */
+static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const nif_size_t *key) {
+    nif_size_t value = {.complete = true};
+    if (!item->value_immediate) {
+        bool dirty = store_is_dirty();
+        value = nif_measure(env, item->value, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
+        if (!value.complete && !dirty)
+            return STEP_DIRTY;
+    }
+    uint64_t words = value.words + (item->form == OH_FORM_OBJECT ? 0 : key->words);
+    if (words > STORE_SHARED_WORDS || value.heavy_binary || key->heavy_binary || !value.complete)
+        return make_box(item, words, s->keypos);
+    item->value_words = (uint32_t)value.words;
+    return STEP_OK;
+}
+
+step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TERM value,
+                  flat_draft_t *draft, oh_item_t *item) {
+    nif_size_t size;
+    step_t step = item_key(env, s, key, draft, item, &size);
+    if (step != STEP_OK)
+        return step;
+    bool has_flat_key = item->key.immediate || item->key.flat_words > 0;
+    item->form = OH_FORM_VALUE;
+    item->value = value;
+    item->value_immediate = nif_is_immediate(env, value);
+    if (item->value_immediate && item->key.immediate)
+        return STEP_OK;
+    if (has_flat_key && flat_pair(env, value, item->value_immediate, draft))
+        return to_cell(item, draft);
+    return size_item(env, s, item, &size);
+}
+
+step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, flat_draft_t *draft,
+                    oh_item_t *item) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    nif_size_t size;
+    if (!enif_get_tuple(env, object, &arity, &element) || (uint32_t)arity < s->keypos)
+        return STEP_BADARG;
+    if (arity == 2 && s->keypos == 1)
+        return store_pair(env, s, element[0], element[1], draft, item);
+    step_t step = item_key(env, s, element[s->keypos - 1], draft, item, &size);
+    if (step != STEP_OK)
+        return step;
+    item->form = OH_FORM_OBJECT;
+    item->value = object;
+    if ((item->key.immediate || item->key.flat_words > 0) &&
+        flat_object(env, element, (uint32_t)arity, s->keypos, draft))
+        return to_cell(item, draft);
+    return size_item(env, s, item, &size);
+}
+
+void store_item_drop(oh_item_t *item) {
+    if (item->box != NULL)
+        oh_box_free(item->box);
+    item->box = NULL;
+}
+
+/* --- Results --- */
+
+ERL_NIF_TERM store_make_key(ErlNifEnv *env, const oh_entry_t *entry) {
+    if (entry->cell != NULL)
+        return entry->cell->key_words > 0 ? flat_make_key(env, entry->cell->word) : entry->key;
+    return enif_make_copy(env, entry->key);
+}
+
+static ERL_NIF_TERM make_cell_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry) {
+    const oh_cell_t *cell = entry->cell;
+    if (flat_kind(cell) != FLAT_OBJECT)
+        return enif_make_tuple2(env, store_make_key(env, entry), flat_make_value(env, cell));
+    if (cell->key_words == 0)
+        return flat_make_value(env, cell);
+    ERL_NIF_TERM element[FLAT_ARITY];
+    uint32_t arity = flat_value_words(cell);
+    memcpy(element, flat_value(cell), arity * sizeof element[0]);
+    element[s->keypos - 1] = store_make_key(env, entry);
+    return enif_make_tuple_from_array(env, element, arity);
+}
+
+ERL_NIF_TERM store_make_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry) {
+    if (entry->cell != NULL)
+        return make_cell_object(env, s, entry);
+    ERL_NIF_TERM value = enif_make_copy(env, entry->value);
+    if (entry->form == OH_FORM_OBJECT)
+        return value;
+    return enif_make_tuple2(env, enif_make_copy(env, entry->key), value);
+}
+
+ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,
+                       const ERL_NIF_TERM argv[]) {
+    switch (step) {
+    case STEP_DIRTY:
+        return enif_schedule_nif(env, "store", ERL_NIF_DIRTY_JOB_CPU_BOUND, fun, argc, argv);
+    case STEP_ENOMEM:
+        return nif_raise(env, nif_atom.status_system_limit);
+    default:
+        return enif_make_badarg(env);
+    }
+}

@@ -43,14 +43,13 @@ static void set_meta(oh_segment_t *s, uint32_t slot, uint32_t meta) {
 /* --- Life --- */
 
 static size_t layout_bytes(uint32_t groups) {
-    size_t header = offsetof(oh_segment_t, meta) + groups * sizeof(uint64_t);
-    return oh_align_up(header, OH_CACHE_LINE) + groups * sizeof(oh_group_t);
+    return oh_segment_group_offset(groups) + groups * sizeof(oh_group_t);
 }
 
 /* Groups for live entries and some to come: an eighth more than what fits at nine tenths full. */
 static uint32_t groups_for(uint32_t live) {
     uint32_t slots = live + live / 4 + live / 16 + 2;
-    return (slots + OH_GROUP_SLOTS - 1) / OH_GROUP_SLOTS;
+    return oh_segment_groups(oh_segment_class((slots + OH_GROUP_SLOTS - 1) / OH_GROUP_SLOTS));
 }
 
 static oh_segment_t *new_with_groups(const oh_term_ops_t *ops, uint32_t prefix, uint32_t depth,
@@ -64,7 +63,6 @@ static oh_segment_t *new_with_groups(const oh_term_ops_t *ops, uint32_t prefix, 
     s->groups = groups;
     s->prefix = prefix;
     s->depth = (uint8_t)depth;
-    s->group = (oh_group_t *)((char *)s + bytes - groups * sizeof(oh_group_t));
     return s;
 }
 
@@ -166,13 +164,14 @@ static void count_box(oh_segment_t *s, const oh_box_t *box, int by) {
  * that the key has had. There must be one. */
 static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_t key_word,
                   oh_word_t value, uint32_t value_words) {
-    uint32_t g = oh_segment_home(s, key->hash);
+    oh_group_t *group = oh_segment_group(s, s->groups);
+    uint32_t g = oh_segment_home(s->groups, key->hash);
     for (;; g = g + 1 == s->groups ? 0 : g + 1) {
         uint64_t meta = oh_load_relaxed(&s->meta[g]);
         for (uint32_t lane = 0; lane < OH_GROUP_SLOTS; lane++) {
             if (oh_meta_lane(meta, lane) != 0)
                 continue;
-            oh_slot_t *slot = &s->group[g].slot[lane];
+            oh_slot_t *slot = &group[g].slot[lane];
             oh_store_relaxed(&slot->key, key_word);
             oh_store_release(&slot->value, value); /* V2: pairs with V1 */
             set_meta(s, g * OH_GROUP_SLOTS + lane, make_meta(key, form, value_words));
@@ -495,7 +494,8 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
                 return false;
         }
         oh_entry_t entry;
-        if (!in_range(key.hash, s->prefix, s->depth) || oh_segment_find(s, &key, &entry, NULL) != i)
+        if (!in_range(key.hash, s->prefix, s->depth) ||
+            oh_segment_find(s, s->groups, &key, &entry, NULL) != i)
             return false;
     }
     return used == s->used && live == oh_load_relaxed(&s->live) && boxes == s->boxes &&

@@ -35,17 +35,18 @@ typedef struct {
     oh_slot_t slot[OH_GROUP_SLOTS];
 } oh_group_t;
 
+typedef uintptr_t oh_segment_ref_t;
+
 struct oh_segment {
     /* Never change after publication. */
     oh_retired_t retired;
     const oh_term_ops_t *ops;
-    uint32_t groups;
+    uint32_t groups; /* by size class: oh_segment_groups */
     uint32_t prefix; /* the top depth bits of the hashes, in place; the others 0 */
     uint8_t depth;
     bool arena_moved; /* the arena lives on in the segment that replaced this one; written once
                          retired */
     bool cells_moved; /* the same of the cells */
-    oh_group_t *group;
 
     /* Guarded by lock. */
     _Alignas(OH_CACHE_LINE) oh_lock_t lock;
@@ -87,13 +88,62 @@ static inline uint32_t oh_meta_lane(uint64_t meta, uint32_t lane) {
     return (uint32_t)(meta >> (16 * lane)) & 0xffffu;
 }
 
-/* The group where key's probing begins: entries stand in the order of their hashes, about. */
-static inline uint32_t oh_segment_home(const oh_segment_t *s, uint32_t hash) {
-    return (uint32_t)((uint64_t)(uint32_t)(hash << s->depth) * s->groups >> 32);
+/* --- Size and place: readers find their way without the header, a cache miss less --- */
+
+#define OH_SEGMENT_CLASSES 64
+
+/* Groups of a size class: 1 to 8 one by one, then eight steps a doubling, the last eight classes
+ * doubling each. */
+static inline uint32_t oh_segment_groups(uint32_t class) {
+    if (class < 8)
+        return class + 1;
+    if (class < 56)
+        return (8 + (class & 7)) << ((class >> 3) - 1);
+    return 480u << (class - 55);
+}
+
+/* The smallest class with so many groups, or the largest. */
+static inline uint32_t oh_segment_class(uint32_t groups) {
+    uint32_t class = 0;
+    while (class < OH_SEGMENT_CLASSES - 1 && oh_segment_groups(class) < groups)
+        class ++;
+    return class;
+}
+
+/* A segment as the directory refers to it: its address with the size class in the low bits, which
+ * an address on a cache line leaves free. */
+static inline oh_segment_ref_t oh_segment_ref(oh_segment_t *s) {
+    return (oh_segment_ref_t)s | oh_segment_class(s->groups);
+}
+
+static inline oh_segment_t *oh_segment_of(oh_segment_ref_t ref) {
+    return (oh_segment_t *)(ref & ~(oh_segment_ref_t)(OH_SEGMENT_CLASSES - 1));
+}
+
+static inline uint32_t oh_segment_ref_groups(oh_segment_ref_t ref) {
+    return oh_segment_groups((uint32_t)ref & (OH_SEGMENT_CLASSES - 1));
+}
+
+_Static_assert(OH_SEGMENT_CLASSES == OH_CACHE_LINE, "an address on a line has room for the class");
+_Static_assert(offsetof(oh_segment_t, meta) % OH_CACHE_LINE == 0, "meta begins a line");
+
+/* The groups stand behind the meta words, on a cache line: so many bytes from the beginning. */
+static inline size_t oh_segment_group_offset(uint32_t groups) {
+    return offsetof(oh_segment_t, meta) + oh_align_up(groups * sizeof(uint64_t), OH_CACHE_LINE);
+}
+
+static inline oh_group_t *oh_segment_group(const oh_segment_t *s, uint32_t groups) {
+    return (oh_group_t *)((char *)s + oh_segment_group_offset(groups));
+}
+
+/* The group where key's probing begins. All hashes of a segment begin alike: the product lets the
+ * rest decide. */
+static inline uint32_t oh_segment_home(uint32_t groups, uint32_t hash) {
+    return (uint32_t)((uint64_t)(hash * 0x9e3779b1u) * groups >> 32);
 }
 
 static inline oh_slot_t *oh_segment_slot(const oh_segment_t *s, uint32_t slot) {
-    return &s->group[slot / OH_GROUP_SLOTS].slot[slot % OH_GROUP_SLOTS];
+    return &oh_segment_group(s, s->groups)[slot / OH_GROUP_SLOTS].slot[slot % OH_GROUP_SLOTS];
 }
 
 static inline uint32_t oh_segment_meta(const oh_segment_t *s, uint32_t slot) {
@@ -133,27 +183,27 @@ OH_ALWAYS_INLINE void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t v
 #define OH_SLOT_NONE UINT32_MAX
 
 /*
- * The slot of a key, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1,
+ * The slot of a key in a segment of so many groups, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1,
  * pairs with the release M2 that published the slot), then the value by acquire (V1, pairs with
  * V2), which makes the term behind it visible.
  *
  * *dead becomes a slot of the same key whose value is absent, if one was met on the way; dead may
  * be NULL.
  */
-OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t *key,
-                                          oh_entry_t *entry, uint32_t *dead) {
-    uint32_t groups = s->groups;
-    uint32_t g = oh_segment_home(s, key->hash);
+OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, uint32_t groups,
+                                          const oh_key_t *key, oh_entry_t *entry, uint32_t *dead) {
+    const oh_group_t *group = oh_segment_group(s, groups);
+    uint32_t g = oh_segment_home(groups, key->hash);
     uint64_t match = oh_meta_match(key) * OH_META_LANES;
     /* In a table beyond the caches both lines miss: let them miss together. */
-    __builtin_prefetch(&s->group[g]);
+    __builtin_prefetch(&group[g]);
     for (uint32_t n = 0; n < groups; n++) {
         uint64_t meta = oh_load_acquire(&s->meta[g]); /* M1 */
         uint64_t candidates = oh_meta_zero_lanes((meta ^ match) & OH_META_MATCH * OH_META_LANES);
         for (; candidates != 0; candidates &= candidates - 1) {
             uint32_t lane = (uint32_t)__builtin_ctzll(candidates) / 16;
             uint32_t form = oh_meta_lane(meta, lane) & OH_META_FORM;
-            const oh_slot_t *slot = &s->group[g].slot[lane];
+            const oh_slot_t *slot = &group[g].slot[lane];
             oh_word_t value = oh_load_acquire(&slot->value); /* V1 */
             if (form == 0 || !oh_segment_key_equal(s, slot, form, value, key))
                 continue;
@@ -183,7 +233,7 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, const oh_key_t 
 static inline void oh_segment_look(oh_write_t *w, const oh_key_t *key) {
     w->key = *key;
     w->dead_slot = OH_SLOT_NONE;
-    w->slot = oh_segment_find(w->segment, key, &w->entry, &w->dead_slot);
+    w->slot = oh_segment_find(w->segment, w->segment->groups, key, &w->entry, &w->dead_slot);
     w->found = w->slot != OH_SLOT_NONE;
 }
 

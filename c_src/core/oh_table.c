@@ -39,9 +39,9 @@ static oh_directory_t *directory_double(oh_table_t *t, oh_directory_t *old) {
     if (d == NULL)
         return NULL;
     for (size_t i = 0; i < (size_t)1 << old->depth; i++) {
-        oh_segment_t *s = oh_load_relaxed(&old->segment[i]);
-        oh_store_relaxed(&d->segment[2 * i], s);
-        oh_store_relaxed(&d->segment[2 * i + 1], s);
+        oh_segment_ref_t ref = oh_load_relaxed(&old->segment[i]);
+        oh_store_relaxed(&d->segment[2 * i], ref);
+        oh_store_relaxed(&d->segment[2 * i + 1], ref);
     }
     oh_store_release(&t->directory, d); /* D2: pairs with D1 */
     oh_epoch_retire(&old->retired, directory_bytes(old), free_retired_directory);
@@ -53,7 +53,7 @@ static void directory_set(oh_directory_t *d, oh_segment_t *s) {
     size_t first = d->depth == 0 ? 0 : s->prefix >> (32 - d->depth);
     size_t count = (size_t)1 << (d->depth - s->depth);
     for (size_t i = first; i < first + count; i++)
-        oh_store_release(&d->segment[i], s); /* S2: pairs with S1 */
+        oh_store_release(&d->segment[i], oh_segment_ref(s)); /* S2: pairs with S1 */
 }
 
 /* Publishes one or two segments in the place of old, which the caller has locked. On an error
@@ -92,7 +92,7 @@ oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt) 
     t->salt = salt;
     t->ops = ops;
     t->tag = tag;
-    oh_store_relaxed(&d->segment[0], s);
+    oh_store_relaxed(&d->segment[0], oh_segment_ref(s));
     oh_store_release(&t->directory, d);
     return t;
 }
@@ -101,7 +101,7 @@ oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt) 
 static void run_free_directory(oh_reaper_job_t *job) {
     oh_directory_t *d = OH_CONTAINER_OF(job, oh_directory_t, job);
     for (size_t i = 0; i < (size_t)1 << d->depth;) {
-        oh_segment_t *s = oh_load_acquire(&d->segment[i]);
+        oh_segment_t *s = oh_segment_of(oh_load_acquire(&d->segment[i]));
         i += (size_t)1 << (d->depth - s->depth);
         oh_segment_free(s, true);
     }
@@ -136,12 +136,17 @@ void oh_table_free(oh_table_t *t) {
 
 /* --- Reading --- */
 
-/* The segment for hash, or NULL if the table is closed. */
-static inline oh_segment_t *segment_for(const oh_table_t *t, uint32_t hash) {
+/* The reference to the segment for hash, or 0 if the table is closed. */
+static inline oh_segment_ref_t segment_ref(const oh_table_t *t, uint32_t hash) {
     const oh_directory_t *d = oh_load_acquire(&t->directory); /* D1: pairs with D2 */
     if (oh_unlikely(d == NULL))
-        return NULL;
+        return 0;
     return oh_load_acquire(&d->segment[(uint64_t)hash >> (32 - d->depth)]); /* S1: pairs with S2 */
+}
+
+/* The segment for hash, or NULL if the table is closed. */
+static inline oh_segment_t *segment_for(const oh_table_t *t, uint32_t hash) {
+    return oh_segment_of(segment_ref(t, hash));
 }
 
 oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry) {
@@ -155,10 +160,11 @@ oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *e
                 continue;
             return found ? OH_OK : OH_NOT_FOUND;
         }
-        const oh_segment_t *s = segment_for(t, key->hash);
-        if (oh_unlikely(s == NULL))
+        oh_segment_ref_t ref = segment_ref(t, key->hash);
+        if (oh_unlikely(ref == 0))
             return OH_CLOSED;
-        found = oh_segment_find(s, key, entry, NULL) != OH_SLOT_NONE;
+        found = oh_segment_find(oh_segment_of(ref), oh_segment_ref_groups(ref), key, entry, NULL) !=
+                OH_SLOT_NONE;
         /* A value that write_many stored was loaded by acquire (V1), so this load sees Q2 at least.
          */
         if (oh_likely(oh_load_acquire(&t->many_sequence) == sequence))

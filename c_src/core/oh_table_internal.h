@@ -4,13 +4,14 @@
 
 #include "oh_lock.h"
 #include "oh_reaper.h"
+#include "oh_segment.h"
 #include "oh_table.h"
 
 typedef struct {
     oh_retired_t retired;
     oh_reaper_job_t job; /* once the table is closed */
     uint32_t depth;
-    _Atomic(oh_segment_t *) segment[]; /* 2^depth */
+    _Atomic oh_segment_ref_t segment[]; /* 2^depth */
 } oh_directory_t;
 
 /* What readers look up while write_many publishes: what its keys held before. */

@@ -79,8 +79,8 @@ size_t oh_segment_bytes(const oh_segment_t *s) {
     size_t bytes = layout_bytes(s->groups) + OH_CACHE_LINE;
     if (s->arena != NULL && !s->arena_moved)
         bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
-    if (s->cells != NULL && !s->cells_moved)
-        bytes += oh_cells_bytes(s->cells);
+    if (!s->cells_moved)
+        bytes += oh_cells_bytes(&s->cells);
     return bytes + s->boxes * (s->ops->arena_bytes + sizeof(oh_box_t)) +
            s->box_words * sizeof(oh_word_t);
 }
@@ -110,8 +110,8 @@ void oh_segment_free(oh_segment_t *s, bool with_boxes) {
     }
     if (s->arena != NULL && !s->arena_moved)
         s->ops->arena_free(s->arena);
-    if (s->cells != NULL && !s->cells_moved)
-        oh_cells_free(s->cells);
+    if (!s->cells_moved)
+        oh_cells_clear(&s->cells);
     oh_free_aligned((void *)s);
 }
 
@@ -123,8 +123,8 @@ void oh_segment_retire(oh_segment_t *s) {
     size_t bytes = layout_bytes(s->groups);
     if (s->arena != NULL && !s->arena_moved)
         bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
-    if (s->cells != NULL && !s->cells_moved)
-        bytes += oh_cells_bytes(s->cells);
+    if (!s->cells_moved)
+        bytes += oh_cells_bytes(&s->cells);
     oh_epoch_retire(&s->retired, bytes, free_retired_segment);
 }
 
@@ -134,19 +134,12 @@ void *oh_segment_arena(oh_segment_t *s) {
     return s->arena;
 }
 
-/* The segment's cells, made now if need be, with room for so many words. */
-static oh_cells_t *cells_for(oh_segment_t *s, uint32_t words) {
-    if (s->cells == NULL)
-        s->cells = oh_cells_new(words);
-    return s->cells;
-}
-
 uint64_t oh_segment_words(const oh_segment_t *s) {
-    return s->arena_words + (s->cells == NULL ? 0 : oh_cells_used(s->cells));
+    return s->arena_words + oh_cells_used(&s->cells);
 }
 
 uint64_t oh_segment_garbage(const oh_segment_t *s) {
-    return s->dead_words + (s->cells == NULL ? 0 : oh_cells_garbage(s->cells));
+    return s->dead_words + oh_cells_garbage(&s->cells);
 }
 
 /* --- Entries --- */
@@ -193,7 +186,7 @@ static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t va
     if (old == OH_WORD_NONE)
         count_in(s, 1);
     else if ((meta & OH_META_FORM) == OH_FORM_CELL)
-        oh_cells_retire(s->cells, cell_of(old));
+        oh_cells_retire(&s->cells, cell_of(old));
     else
         s->dead_words += meta_words(meta);
     if (sized != meta)
@@ -212,8 +205,7 @@ static uint32_t reusable_slot(const oh_write_t *w, oh_form_t form) {
 
 /* A cell begins with the key, if that is not immediate. */
 static bool copy_cell(oh_segment_t *s, oh_item_t *item) {
-    oh_cells_t *cells = cells_for(s, 0);
-    const oh_cell_t *cell = cells == NULL ? NULL : oh_cells_put(cells, item->cell);
+    const oh_cell_t *cell = oh_cells_put(&s->cells, item->cell);
     item->arena_key = item->key.immediate ? item->key.word : OH_WORD_NONE;
     item->arena_value = (oh_word_t)(uintptr_t)cell;
     return cell != NULL;
@@ -221,7 +213,7 @@ static bool copy_cell(oh_segment_t *s, oh_item_t *item) {
 
 void oh_segment_drop_item(const oh_write_t *w, const oh_item_t *item) {
     if (item->form == OH_FORM_CELL)
-        oh_cells_restore(w->segment->cells, cell_of(item->arena_value));
+        oh_cells_restore(&w->segment->cells, cell_of(item->arena_value));
 }
 
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
@@ -288,7 +280,7 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
         oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
                         free_retired_box);
     } else if (form == OH_FORM_CELL) {
-        oh_cells_retire(s->cells, cell_of(value));
+        oh_cells_retire(&s->cells, cell_of(value));
     } else {
         s->dead_words += meta_words(meta);
     }
@@ -299,7 +291,7 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
 oh_segment_move_t oh_segment_what_to_move(const oh_segment_t *s) {
     return (oh_segment_move_t){
         .arena = s->dead_words * 4 <= s->arena_words,
-        .cells = s->cells == NULL || oh_cells_garbage(s->cells) * 4 <= oh_cells_used(s->cells),
+        .cells = oh_cells_garbage(&s->cells) * 4 <= oh_cells_used(&s->cells),
     };
 }
 
@@ -336,10 +328,11 @@ static bool copy_entry(oh_segment_t *to, const oh_segment_t *from, uint32_t meta
     if (form != OH_FORM_CELL)
         return copy_terms(to, meta, tag, key, value);
     /* A split's halves are about equal; what is too much is an eighth of it. */
-    uint32_t live = oh_cells_used(from->cells) - oh_cells_garbage(from->cells);
+    uint32_t live = oh_cells_used(&from->cells) - oh_cells_garbage(&from->cells);
     uint32_t expected = to->depth == from->depth ? live + live / 8 : live / 2 + live / 16;
-    oh_cells_t *cells = cells_for(to, expected);
-    const oh_cell_t *cell = cells == NULL ? NULL : oh_cells_put(cells, cell_of(*value));
+    const oh_cell_t *cell = NULL;
+    if (oh_cells_reserve(&to->cells, expected))
+        cell = oh_cells_put(&to->cells, cell_of(*value));
     *value = (oh_word_t)(uintptr_t)cell;
     return cell != NULL;
 }
@@ -501,5 +494,5 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
     return used == s->used && live == oh_load_relaxed(&s->live) && boxes == s->boxes &&
            box_words == s->box_words && used < s->groups * OH_GROUP_SLOTS &&
            s->dead_words <= s->arena_words + used * OH_SEGMENT_TERM_WORDS_MAX &&
-           (s->cells == NULL ? cell_words == 0 : oh_cells_valid(s->cells, cell_words));
+           oh_cells_valid(&s->cells, cell_words);
 }

@@ -48,21 +48,27 @@ struct oh_segment {
                          retired */
     bool cells_moved; /* the same of the cells */
 
-    /* Guarded by lock. */
+    /* Guarded by lock. What each put writes is in the first line. */
     _Alignas(OH_CACHE_LINE) oh_lock_t lock;
     bool replaced;         /* writers look in the directory again */
     uint8_t contention;    /* how often a writer had to wait */
     uint32_t used;         /* slots that are not EMPTY */
     _Atomic uint32_t live; /* read without the lock by stats */
+    oh_cells_t cells;
     uint32_t boxes;
     uint64_t box_words;
     void *arena;          /* NULL until a term needs it */
     uint64_t arena_words; /* what was ever copied into it */
     uint64_t dead_words;  /* of which nobody needs any more, at least */
-    oh_cells_t *cells;    /* NULL until one is needed */
 
     _Alignas(OH_CACHE_LINE) _Atomic uint64_t meta[]; /* one word a group; then the groups */
 };
+
+_Static_assert(offsetof(oh_segment_t, cells) / OH_CACHE_LINE ==
+                       offsetof(oh_segment_t, lock) / OH_CACHE_LINE &&
+                   offsetof(oh_segment_t, cells) % OH_CACHE_LINE + sizeof(oh_cells_t) <=
+                       OH_CACHE_LINE,
+               "the cells share the lock's line");
 
 /* --- meta --- */
 
@@ -178,6 +184,14 @@ OH_ALWAYS_INLINE void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t v
     } else {
         *entry = (oh_entry_t){key, value, (oh_form_t)form, NULL, NULL};
     }
+}
+
+/* In a table beyond the caches each line of a segment misses: let them miss together. */
+static inline void oh_segment_prefetch(const oh_segment_t *s, uint32_t groups, uint32_t hash) {
+    uint32_t g = oh_segment_home(groups, hash);
+    __builtin_prefetch(s);
+    __builtin_prefetch((const void *)&s->meta[g], 1);
+    __builtin_prefetch(&oh_segment_group(s, groups)[g], 1);
 }
 
 #define OH_SLOT_NONE UINT32_MAX

@@ -277,9 +277,11 @@ static oh_segment_t *make_room(oh_table_t *t, oh_segment_t *s, uint32_t hash, oh
 
 oh_segment_t *oh_table_lock_segment(oh_table_t *t, uint32_t hash) {
     for (;;) {
-        oh_segment_t *s = segment_for(t, hash);
-        if (s == NULL)
+        oh_segment_ref_t ref = segment_ref(t, hash);
+        if (ref == 0)
             return NULL;
+        oh_segment_t *s = oh_segment_of(ref);
+        oh_segment_prefetch(s, oh_segment_ref_groups(ref), hash);
         if (oh_unlikely(!oh_lock(&s->lock)) && s->contention < UINT8_MAX)
             s->contention++;
         if (oh_likely(!s->replaced))

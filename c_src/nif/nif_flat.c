@@ -33,40 +33,51 @@ static bool get_binary(ErlNifEnv *env, ERL_NIF_TERM term, ErlNifBinary *bin) {
     return enif_inspect_binary(env, term, bin) && bin->size <= FLAT_BINARY_BYTES;
 }
 
-static uint32_t flat_tuple_key(ErlNifEnv *env, const ERL_NIF_TERM *element, uint32_t arity,
+static uint16_t flat_tuple_key(ErlNifEnv *env, const ERL_NIF_TERM *element, uint32_t arity,
                                oh_word_t words[FLAT_KEY_WORDS]) {
     uint32_t count = 1, binaries = 0;
     ErlNifBinary bin;
     if (arity > FLAT_KEY_ARITY)
         return 0;
     for (uint32_t i = 0; i < arity; i++) {
-        /* Binaries first: asking whether one is an immediate takes three questions. */
-        if (get_binary(env, element[i], &bin)) {
+        if (count >= FLAT_KEY_WORDS)
+            return 0;
+        if (nif_is_plain(env, element[i])) {
+            words[count++] = element[i];
+        } else if (get_binary(env, element[i], &bin)) {
             if (count + 1 + WORDS_FOR(bin.size) > FLAT_KEY_WORDS)
                 return 0;
             binaries |= 1u << i;
             words[count++] = bin.size;
             count += put_bytes(words + count, &bin);
-        } else if (count < FLAT_KEY_WORDS && nif_is_immediate(env, element[i])) {
+        } else if (nif_is_immediate_other(env, element[i])) {
             words[count++] = element[i];
         } else {
             return 0;
         }
     }
     words[0] = make_header(KEY_TUPLE, arity, binaries);
-    return count;
+    return (uint16_t)count;
 }
 
-uint32_t flat_key(ErlNifEnv *env, ERL_NIF_TERM key, oh_word_t words[FLAT_KEY_WORDS]) {
+flat_key_kind_t flat_key(ErlNifEnv *env, ERL_NIF_TERM key, oh_word_t words[FLAT_KEY_WORDS],
+                         uint16_t *count) {
     const ERL_NIF_TERM *element;
     ErlNifBinary bin;
     int arity;
-    if (enif_get_tuple(env, key, &arity, &element))
-        return flat_tuple_key(env, element, (uint32_t)arity, words);
-    if (!get_binary(env, key, &bin))
-        return 0;
-    words[0] = make_header(KEY_BINARY, (uint32_t)bin.size, 0);
-    return 1 + put_bytes(words + 1, &bin);
+    *count = 0;
+    if (enif_get_tuple(env, key, &arity, &element)) {
+        *count = flat_tuple_key(env, element, (uint32_t)arity, words);
+        return *count > 0 ? KEY_FLAT : KEY_TERM;
+    }
+    if (nif_is_plain(env, key))
+        return KEY_IMMEDIATE;
+    if (get_binary(env, key, &bin)) {
+        words[0] = make_header(KEY_BINARY, (uint32_t)bin.size, 0);
+        *count = (uint16_t)(1 + put_bytes(words + 1, &bin));
+        return KEY_FLAT;
+    }
+    return nif_is_immediate_other(env, key) ? KEY_IMMEDIATE : KEY_TERM;
 }
 
 static ERL_NIF_TERM make_binary(ErlNifEnv *env, const oh_word_t *words, size_t bytes) {
@@ -94,20 +105,18 @@ ERL_NIF_TERM flat_make_key(ErlNifEnv *env, const oh_word_t *words) {
     return enif_make_tuple_from_array(env, element, size);
 }
 
-bool flat_pair(ErlNifEnv *env, ERL_NIF_TERM value, bool value_immediate, flat_draft_t *draft) {
-    const ERL_NIF_TERM *element;
+void flat_immediate(ERL_NIF_TERM value, flat_draft_t *draft) {
+    draft->word[draft->key_words] = value;
+    draft->tag = FLAT_IMMEDIATE;
+    draft->words = draft->key_words + 1;
+}
+
+bool flat_tuple(ErlNifEnv *env, const ERL_NIF_TERM *element, uint32_t arity, flat_draft_t *draft) {
     oh_word_t *words = draft->word + draft->key_words;
-    int arity;
-    if (value_immediate) {
-        words[0] = value;
-        draft->tag = FLAT_IMMEDIATE;
-        draft->words = draft->key_words + 1;
-        return true;
-    }
     /* A cell has one word at the least, and {} needs none. */
-    if (!enif_get_tuple(env, value, &arity, &element) || arity > FLAT_ARITY || arity == 0)
+    if (arity > FLAT_ARITY || arity == 0)
         return false;
-    for (int i = 0; i < arity; i++) {
+    for (uint32_t i = 0; i < arity; i++) {
         if (!nif_is_immediate(env, element[i]))
             return false;
         words[i] = element[i];

@@ -45,16 +45,22 @@ typedef struct {
 _Static_assert(sizeof(flat_draft_t) == sizeof(oh_cell_t) + OH_CELL_WORDS_MAX * sizeof(oh_word_t),
                "a draft is a cell");
 
-/* The words of a key that is not immediate, and how many; 0 if it has no flat form. */
-uint32_t flat_key(ErlNifEnv *env, ERL_NIF_TERM key, oh_word_t words[FLAT_KEY_WORDS]);
+typedef enum { KEY_IMMEDIATE, KEY_FLAT, KEY_TERM } flat_key_kind_t;
+
+/* What a key is. Of a flat one the words, and how many. Small integers are quicker asked for
+ * first: nif_is_small. */
+flat_key_kind_t flat_key(ErlNifEnv *env, ERL_NIF_TERM key, oh_word_t words[FLAT_KEY_WORDS],
+                         uint16_t *count);
 
 /* The key that the words stand for. */
 ERL_NIF_TERM flat_make_key(ErlNifEnv *env, const oh_word_t *words);
 
-/* Appends the value of {Key, Value} to a draft that has the key; false if it has no flat form. */
-bool flat_pair(ErlNifEnv *env, ERL_NIF_TERM value, bool value_immediate, flat_draft_t *draft);
+/* Appends the value of {Key, Value} to a draft that has the key: an immediate, or a tuple's
+ * elements. False if they have no flat form. */
+void flat_immediate(ERL_NIF_TERM value, flat_draft_t *draft);
+bool flat_tuple(ErlNifEnv *env, const ERL_NIF_TERM *element, uint32_t arity, flat_draft_t *draft);
 
-/* The same of an object's elements. */
+/* The same of an object of another shape. */
 bool flat_object(ErlNifEnv *env, const ERL_NIF_TERM *element, uint32_t arity, uint32_t keypos,
                  flat_draft_t *draft);
 

@@ -23,6 +23,11 @@ typedef struct {
 #define NIF_SMALL_MAX (((ErlNifSInt64)1 << 59) - 1)
 #define NIF_SMALL_MIN (-((ErlNifSInt64)1 << 59))
 
+static inline bool nif_is_small(ErlNifEnv *env, ERL_NIF_TERM term) {
+    ErlNifSInt64 value;
+    return enif_get_int64(env, term, &value) && value >= NIF_SMALL_MIN && value <= NIF_SMALL_MAX;
+}
+
 /* A small integer or an atom. */
 static inline bool nif_is_plain(ErlNifEnv *env, ERL_NIF_TERM term) {
     ErlNifSInt64 value;

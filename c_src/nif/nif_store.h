@@ -66,30 +66,31 @@ static inline bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t a
 /* The size of a key without a flat form, and its hash unless it is too large for here. */
 step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size);
 
-/* Completes a key that has a flat form, which is put into flat. False if it has none. */
-static inline bool store_flat_key(ErlNifEnv *env, const store_t *s, oh_key_t *key,
-                                  oh_word_t flat[FLAT_KEY_WORDS]) {
-    key->flat_words = (uint16_t)flat_key(env, key->word, flat);
+/* Completes a key, whose word is set, as far as it is immediate or flat; the words of a flat one are
+ * put into flat. */
+static inline flat_key_kind_t store_flat_key(ErlNifEnv *env, const store_t *s, oh_key_t *key,
+                                             oh_word_t flat[FLAT_KEY_WORDS]) {
+    uint32_t salt = oh_table_salt(s->table);
+    flat_key_kind_t kind = KEY_IMMEDIATE;
+    key->flat_words = 0;
     key->flat = flat;
-    if (key->flat_words == 0)
-        return false;
-    key->hash = oh_hash_words(flat, key->flat_words, oh_table_salt(s->table));
-    return true;
+    if (!nif_is_small(env, key->word))
+        kind = flat_key(env, key->word, flat, &key->flat_words);
+    key->immediate = kind == KEY_IMMEDIATE;
+    if (kind == KEY_IMMEDIATE)
+        key->hash = oh_hash_immediate(key->word, salt);
+    else if (kind == KEY_FLAT)
+        key->hash = oh_hash_words(flat, key->flat_words, salt);
+    return kind;
 }
 
 /* The key as the core takes it; its flat form, if it has one, is put into flat. */
 static inline step_t store_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term,
                                oh_word_t flat[FLAT_KEY_WORDS], oh_key_t *key) {
-    key->word = term;
-    key->immediate = nif_is_immediate(env, term);
-    key->flat_words = 0;
-    if (oh_likely(key->immediate)) {
-        key->hash = oh_hash_immediate(term, oh_table_salt(s->table));
-        return STEP_OK;
-    }
-    if (oh_likely(store_flat_key(env, s, key, flat)))
-        return STEP_OK;
     nif_size_t size;
+    key->word = term;
+    if (oh_likely(store_flat_key(env, s, key, flat) != KEY_TERM))
+        return STEP_OK;
     return store_measure_key(env, s, key, &size);
 }
 

@@ -16,8 +16,9 @@ static uint32_t term_hash(oh_word_t key, uint32_t salt) {
 
 static uint32_t arena_hash(void *arena, oh_word_t key, uint32_t salt) {
     oh_word_t flat[FLAT_KEY_WORDS];
-    uint32_t words = flat_key(arena, key, flat);
-    return words > 0 ? oh_hash_words(flat, words, salt) : term_hash(key, salt);
+    uint16_t words;
+    return flat_key(arena, key, flat, &words) == KEY_FLAT ? oh_hash_words(flat, words, salt)
+                                                          : term_hash(key, salt);
 }
 
 static bool term_equal(oh_word_t a, oh_word_t b) {
@@ -89,20 +90,20 @@ static step_t make_box(oh_item_t *item, uint64_t words, uint32_t keypos) {
     return STEP_OK;
 }
 
-/* The key of an item, with its size if it has no flat form; flat forms are put into the draft. */
+/* An item with its key; flat forms are put into the draft. Without a flat form, *size is the key's. */
 static step_t item_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, flat_draft_t *draft,
                        oh_item_t *item, nif_size_t *size) {
+    /* Field by field: a whole item takes longer to clear than the rest of this call. */
+    item->key.word = key;
+    item->value_words = 0;
+    item->value_immediate = false;
+    item->box = NULL;
+    item->rekey = false;
     *size = (nif_size_t){.complete = true};
-    *item = (oh_item_t){.key = {.word = key, .immediate = nif_is_immediate(env, key)}};
-    draft->key_words = 0;
-    if (item->key.immediate) {
-        item->key.hash = oh_hash_immediate(key, oh_table_salt(s->table));
+    flat_key_kind_t kind = store_flat_key(env, s, &item->key, draft->word);
+    draft->key_words = item->key.flat_words;
+    if (kind != KEY_TERM)
         return STEP_OK;
-    }
-    if (store_flat_key(env, s, &item->key, draft->word)) {
-        draft->key_words = item->key.flat_words;
-        return STEP_OK;
-    }
     step_t step = store_measure_key(env, s, &item->key, size);
     item->rekey = size->has_float || !size->complete;
     return step;
@@ -131,21 +132,33 @@ static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const
     return STEP_OK;
 }
 
+/* Whether the key may stand in a cell. */
+static bool has_flat_key(const oh_item_t *item) {
+    return item->key.immediate || item->key.flat_words > 0;
+}
+
 step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TERM value,
                   flat_draft_t *draft, oh_item_t *item) {
+    const ERL_NIF_TERM *element;
+    int arity;
     nif_size_t size;
     step_t step = item_key(env, s, key, draft, item, &size);
     if (step != STEP_OK)
         return step;
-    bool has_flat_key = item->key.immediate || item->key.flat_words > 0;
     item->form = OH_FORM_VALUE;
     item->value = value;
+    if (enif_get_tuple(env, value, &arity, &element)) {
+        if (has_flat_key(item) && flat_tuple(env, element, (uint32_t)arity, draft))
+            return to_cell(item, draft);
+        return size_item(env, s, item, &size);
+    }
     item->value_immediate = nif_is_immediate(env, value);
-    if (item->value_immediate && item->key.immediate)
+    if (!item->value_immediate || !has_flat_key(item))
+        return size_item(env, s, item, &size);
+    if (item->key.immediate)
         return STEP_OK;
-    if (has_flat_key && flat_pair(env, value, item->value_immediate, draft))
-        return to_cell(item, draft);
-    return size_item(env, s, item, &size);
+    flat_immediate(value, draft);
+    return to_cell(item, draft);
 }
 
 step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, flat_draft_t *draft,
@@ -162,8 +175,7 @@ step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, flat_
         return step;
     item->form = OH_FORM_OBJECT;
     item->value = object;
-    if ((item->key.immediate || item->key.flat_words > 0) &&
-        flat_object(env, element, (uint32_t)arity, s->keypos, draft))
+    if (has_flat_key(item) && flat_object(env, element, (uint32_t)arity, s->keypos, draft))
         return to_cell(item, draft);
     return size_item(env, s, item, &size);
 }

@@ -93,16 +93,13 @@ static step_t insert_list(ErlNifEnv *env, store_t *s, ERL_NIF_TERM list, bool on
     if (count > STORE_INLINE_OBJECTS && !store_is_dirty())
         return STEP_DIRTY;
     oh_item_t *items = oh_alloc(count * sizeof *items);
-    oh_cells_t *rows = oh_cells_new(0);
-    step_t step = STEP_ENOMEM;
-    if (items != NULL && rows != NULL)
-        step = get_items(env, s, list, count, rows, items);
+    oh_cells_t rows = {0};
+    step_t step = items == NULL ? STEP_ENOMEM : get_items(env, s, list, count, &rows, items);
     if (step == STEP_OK && count == 1)
         step = write_item(s, items, only_new, existed);
     else if (step == STEP_OK)
         step = write_items(s, items, count, only_new, existed);
-    if (rows != NULL)
-        oh_cells_free(rows);
+    oh_cells_clear(&rows);
     oh_free(items);
     nif_charge(env, count, 3000);
     return step;

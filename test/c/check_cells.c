@@ -42,7 +42,7 @@ static void pass_grace(void) {
 START_TEST(cells_of_all_sizes_hold_what_was_put) {
     enum { COUNT = 2000 };
     static oh_cell_t *cell[COUNT];
-    oh_cells_t *c = oh_cells_new(0);
+    oh_cells_t cells = {0}, *c = &cells;
     uint32_t live = 0;
     for (uint32_t i = 0; i < COUNT; i++) {
         cell[i] = put(c, (uint16_t)(1 + i % OH_CELL_WORDS_MAX), 1000 * i);
@@ -53,23 +53,23 @@ START_TEST(cells_of_all_sizes_hold_what_was_put) {
     ck_assert(oh_cells_valid(c, live));
     ck_assert_uint_ge(oh_cells_bytes(c), live * sizeof(oh_word_t));
     ck_assert_uint_ge(oh_cells_used(c), live);
-    oh_cells_free(c);
+    oh_cells_clear(c);
 }
 END_TEST
 
 START_TEST(what_was_not_published_is_used_again_at_once) {
-    oh_cells_t *c = oh_cells_new(100);
+    oh_cells_t cells = {0}, *c = &cells;
     oh_cell_t *first = put(c, 3, 1);
     oh_cells_restore(c, first);
     ck_assert_ptr_eq(put(c, 3, 2), first);
     check_cell(first, 3, 2);
-    oh_cells_free(c);
+    oh_cells_clear(c);
 }
 END_TEST
 
 /* A pinned reader sees the cells it may have found unchanged, however many are retired after. */
 START_TEST(a_retired_cell_stays_while_a_reader_is_pinned) {
-    oh_cells_t *c = oh_cells_new(0);
+    oh_cells_t cells = {0}, *c = &cells;
     ck_assert(oh_epoch_pin());
     oh_cell_t *seen = put(c, 4, 7);
     oh_cells_retire(c, seen);
@@ -80,12 +80,12 @@ START_TEST(a_retired_cell_stays_while_a_reader_is_pinned) {
         ck_assert(oh_cells_valid(c, live));
     }
     oh_epoch_unpin();
-    oh_cells_free(c);
+    oh_cells_clear(c);
 }
 END_TEST
 
 START_TEST(overwriting_uses_places_again) {
-    oh_cells_t *c = oh_cells_new(0);
+    oh_cells_t cells = {0}, *c = &cells;
     oh_cell_t *last = NULL;
     for (uint64_t i = 0; i < 100000; i++) {
         ck_assert(oh_epoch_pin());
@@ -97,18 +97,17 @@ START_TEST(overwriting_uses_places_again) {
     }
     ck_assert_uint_lt(oh_cells_used(c), 1000);
     ck_assert(oh_cells_valid(c, oh_cell_size(last)));
-    ck_assert_uint_eq(oh_cells_garbage(c), oh_cells_used(c) - oh_cell_size(last));
-    oh_cells_free(c);
+    oh_cells_clear(c);
 }
 END_TEST
 
-/* Two full batches that nobody may use yet: what more is retired is left, and counts as garbage. */
+/* A full ring that nobody may use yet: what more is retired is left, and counts as garbage. */
 START_TEST(a_reader_that_does_not_move_on_costs_memory_and_nothing_else) {
-    oh_cells_t *c = oh_cells_new(0);
+    oh_cells_t cells = {0}, *c = &cells;
     ck_assert(oh_epoch_pin());
     for (uint64_t i = 0; i < 1000; i++)
         oh_cells_retire(c, put(c, 2, i));
-    ck_assert_uint_ge(oh_cells_garbage(c), 3000);
+    ck_assert_uint_eq(oh_cells_garbage(c), oh_cells_used(c) - 3 * OH_CELLS_RING);
     ck_assert(oh_cells_valid(c, 0));
     oh_epoch_unpin();
     pass_grace();
@@ -116,27 +115,31 @@ START_TEST(a_reader_that_does_not_move_on_costs_memory_and_nothing_else) {
     for (uint64_t i = 0; i < 64; i++)
         oh_cells_retire(c, put(c, 2, i));
     ck_assert_uint_le(oh_cells_used(c), used + 3 * 64);
-    oh_cells_free(c);
+    oh_cells_clear(c);
 }
 END_TEST
 
 START_TEST(memory_that_is_out_is_reported) {
+    oh_cells_t cells = {0}, *c = &cells;
     suite_allocations_left = 0;
-    ck_assert_ptr_null(oh_cells_new(0));
+    ck_assert(!oh_cells_reserve(c, 100));
+    ck_assert_ptr_null(put(c, 5, 1));
+    ck_assert(oh_cells_valid(c, 0));
     suite_allocations_left = 1;
-    ck_assert_ptr_null(oh_cells_new(0));
-    suite_allocations_left = 2;
-    oh_cells_t *c = oh_cells_new(0);
-    ck_assert_ptr_nonnull(c);
     oh_cell_t *cell, *last = NULL;
-    for (uint64_t i = 0; (cell = put(c, 5, i)) != NULL; i++)
+    uint32_t live = 0;
+    for (uint64_t i = 0; (cell = put(c, 5, i)) != NULL; i++, live += 6)
         last = cell;
+    ck_assert_uint_gt(live, 0);
     ck_assert(oh_epoch_pin());
-    oh_cells_retire(c, last); /* no memory for the batches either */
+    oh_cells_retire(c, last); /* no memory for the ring either */
     oh_epoch_unpin();
+    ck_assert(oh_cells_valid(c, live - 6));
     suite_allocations_left = SUITE_NO_LIMIT;
     ck_assert_ptr_nonnull(put(c, 5, 1));
-    oh_cells_free(c);
+    ck_assert(oh_cells_valid(c, live));
+    oh_cells_clear(c);
+    ck_assert(oh_cells_valid(c, 0));
 }
 END_TEST
 

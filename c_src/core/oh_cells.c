@@ -137,6 +137,16 @@ void oh_cells_restore(oh_cells_t *c, oh_cell_t *cell) {
         c->idle_words += oh_cell_size(cell);
 }
 
+/* Stamps a quarter, and sees to it that the epoch goes on by one in the time of a quarter: then the
+ * ring's oldest is free when the ring is full. Where other segments move the epoch, it does not. */
+static void end_quarter(oh_cells_t *c, uint32_t quarter) {
+    uint16_t last = c->stamp[(quarter + OH_CELLS_QUARTERS - 1) % OH_CELLS_QUARTERS];
+    uint16_t now = (uint16_t)oh_epoch_now();
+    c->stamp[quarter] = now;
+    if ((uint16_t)(now - last) < 2)
+        oh_epoch_advance();
+}
+
 void oh_cells_retire(oh_cells_t *c, oh_cell_t *cell) {
     if (!has_spare(c)) {
         c->idle_words += oh_cell_size(cell);
@@ -152,11 +162,8 @@ void oh_cells_retire(oh_cells_t *c, oh_cell_t *cell) {
     }
     uint32_t at = (c->head + c->count++) % OH_CELLS_RING;
     c->spare->ring[at] = cell;
-    if ((at + 1) % QUARTER == 0) {
-        c->stamp[at / QUARTER] = (uint16_t)oh_epoch_now();
-        /* Nobody else may; and the ring has three quarters to go until this one is needed. */
-        oh_epoch_advance();
-    }
+    if ((at + 1) % QUARTER == 0)
+        end_quarter(c, at / QUARTER);
 }
 
 size_t oh_cells_bytes(const oh_cells_t *c) {

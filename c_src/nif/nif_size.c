@@ -218,23 +218,8 @@ static bool measure_one(walk_t *w, ERL_NIF_TERM term) {
     }
 }
 
-/* The words of a tuple of immediates, or 0. */
-static uint64_t flat_tuple_words(ErlNifEnv *env, ERL_NIF_TERM term) {
-    const ERL_NIF_TERM *element;
-    int arity;
-    if (!enif_get_tuple(env, term, &arity, &element) || arity > 16)
-        return 0;
-    for (int i = 0; i < arity; i++)
-        if (!nif_is_plain(env, element[i]))
-            return 0;
-    return (uint64_t)arity + 1;
-}
-
 nif_size_t nif_measure(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t limit) {
     walk_t w;
-    uint64_t flat = flat_tuple_words(env, term);
-    if (flat > 0)
-        return (nif_size_t){.words = flat, .complete = true};
     w.env = env;
     w.limit = limit;
     w.size = (nif_size_t){0};

@@ -112,10 +112,12 @@ static step_t insert(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool only_new, b
     *existed = false;
     if (!store_get(env, argv[0], STORE_WRITE, &s))
         return STEP_BADARG;
-    if (enif_is_list(env, argv[1]))
-        return insert_list(env, s, argv[1], only_new, existed);
     step_t step = store_object(env, s, argv[1], &draft, &item);
-    return step == STEP_OK ? write_item(s, &item, only_new, existed) : step;
+    if (oh_likely(step == STEP_OK))
+        return write_item(s, &item, only_new, existed);
+    if (step == STEP_BADARG && enif_is_list(env, argv[1]))
+        return insert_list(env, s, argv[1], only_new, existed);
+    return step;
 }
 
 /* store_insert(Store, Object | [Object]) */

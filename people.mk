@@ -2,7 +2,7 @@
 
 PACKAGES := erlang-base erlang-dev erlang-crypto erlang-eunit erlang-parsetools erlang-tools \
             erlang-runtime-tools erlang-syntax-tools erlang-public-key erlang-ssl erlang-inets \
-            erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check pkg-config gcc clang make git
+            erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check spin pkg-config gcc clang make git
 
 .PHONY: install
 install:
@@ -18,6 +18,7 @@ demo: build
 
 .PHONY: test
 test: install check
+	sh test/models.sh
 	mix test
 	sh test/packages.sh
 

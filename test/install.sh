@@ -26,7 +26,7 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
 fi
 
 missing=""
-for program in erl elixir mix rebar3 pkg-config cc; do
+for program in erl elixir mix rebar3 pkg-config cc spin; do
     command -v "$program" >/dev/null || missing="$missing $program"
 done
 for library in libsodium check; do
@@ -35,5 +35,5 @@ done
 [ -z "$missing" ] && exit 0
 echo "offheap: not a Debian system; please install:$missing" >&2
 echo "offheap: needed are Erlang/OTP 25 or later with its headers, Elixir 1.14 or later, rebar3," >&2
-echo "offheap: PropEr, libsodium and Check with headers, pkg-config, a C compiler" >&2
+echo "offheap: PropEr, libsodium and Check with headers, spin, pkg-config, a C compiler" >&2
 exit 1

@@ -5,9 +5,20 @@
 -export([library_path/0]).
 
 %% atomics
--export([atomics_new/2, atomics_put/3, atomics_get/2, atomics_add/3, atomics_add_get/3,
-         atomics_exchange/3, atomics_compare_exchange/4, atomics_info/1, atomics_sum/1,
-         atomics_to_list/4]).
+-export([atomics_new/5, atomics_size/1, atomics_info/1, atomics_put/3, atomics_get/2,
+         atomics_exchange/3, atomics_compare_exchange/4, atomics_add_bounded/5]).
+-export([atomics_add/3, atomics_add_get/3, atomics_fetch_add/3]).
+-export([atomics_saturating_add/3, atomics_saturating_add_get/3, atomics_fetch_saturating_add/3]).
+-export([atomics_min/3, atomics_min_get/3, atomics_fetch_min/3]).
+-export([atomics_max/3, atomics_max_get/3, atomics_fetch_max/3]).
+-export([atomics_band/3, atomics_band_get/3, atomics_fetch_band/3]).
+-export([atomics_bor/3, atomics_bor_get/3, atomics_fetch_bor/3]).
+-export([atomics_bxor/3, atomics_bxor_get/3, atomics_fetch_bxor/3]).
+-export([atomics_get_many/2, atomics_put_many/2, atomics_add_many/2, atomics_update_many/2]).
+-export([atomics_sum/1, atomics_sum/3, atomics_minimum/1, atomics_minimum/3, atomics_maximum/1,
+         atomics_maximum/3, atomics_fill/2, atomics_fill/4, atomics_to_list/4,
+         atomics_exchange_all/5, atomics_snapshot/1, atomics_snapshot/3, atomics_load/3,
+         atomics_load_dirty/3]).
 
 %% hash
 -export([hash_blake2b/1, hash_blake2b_dirty/1, hash_file/1, hash_init/0, hash_update/2,
@@ -67,16 +78,53 @@ why(Path) ->
 
 -define(STUB, erlang:nif_error(offheap_nif_not_loaded)).
 
-atomics_new(_Size, _Signed) -> ?STUB.
+atomics_new(_Size, _Kind, _Bits, _Saturating, _Padded) -> ?STUB.
+atomics_size(_Ref) -> ?STUB.
+atomics_info(_Ref) -> ?STUB.
 atomics_put(_Ref, _Index, _Value) -> ?STUB.
 atomics_get(_Ref, _Index) -> ?STUB.
-atomics_add(_Ref, _Index, _Increment) -> ?STUB.
-atomics_add_get(_Ref, _Index, _Increment) -> ?STUB.
 atomics_exchange(_Ref, _Index, _Desired) -> ?STUB.
 atomics_compare_exchange(_Ref, _Index, _Expected, _Desired) -> ?STUB.
-atomics_info(_Ref) -> ?STUB.
+atomics_add_bounded(_Ref, _Index, _Increment, _Low, _High) -> ?STUB.
+atomics_add(_Ref, _Index, _Operand) -> ?STUB.
+atomics_add_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_add(_Ref, _Index, _Operand) -> ?STUB.
+atomics_saturating_add(_Ref, _Index, _Operand) -> ?STUB.
+atomics_saturating_add_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_saturating_add(_Ref, _Index, _Operand) -> ?STUB.
+atomics_min(_Ref, _Index, _Operand) -> ?STUB.
+atomics_min_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_min(_Ref, _Index, _Operand) -> ?STUB.
+atomics_max(_Ref, _Index, _Operand) -> ?STUB.
+atomics_max_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_max(_Ref, _Index, _Operand) -> ?STUB.
+atomics_band(_Ref, _Index, _Operand) -> ?STUB.
+atomics_band_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_band(_Ref, _Index, _Operand) -> ?STUB.
+atomics_bor(_Ref, _Index, _Operand) -> ?STUB.
+atomics_bor_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_bor(_Ref, _Index, _Operand) -> ?STUB.
+atomics_bxor(_Ref, _Index, _Operand) -> ?STUB.
+atomics_bxor_get(_Ref, _Index, _Operand) -> ?STUB.
+atomics_fetch_bxor(_Ref, _Index, _Operand) -> ?STUB.
+atomics_get_many(_Ref, _Indices) -> ?STUB.
+atomics_put_many(_Ref, _Items) -> ?STUB.
+atomics_add_many(_Ref, _Items) -> ?STUB.
+atomics_update_many(_Ref, _Items) -> ?STUB.
 atomics_sum(_Ref) -> ?STUB.
+atomics_sum(_Ref, _First, _Count) -> ?STUB.
+atomics_minimum(_Ref) -> ?STUB.
+atomics_minimum(_Ref, _First, _Count) -> ?STUB.
+atomics_maximum(_Ref) -> ?STUB.
+atomics_maximum(_Ref, _First, _Count) -> ?STUB.
+atomics_fill(_Ref, _Value) -> ?STUB.
+atomics_fill(_Ref, _First, _Count, _Value) -> ?STUB.
 atomics_to_list(_Ref, _First, _Last, _Tail) -> ?STUB.
+atomics_exchange_all(_Ref, _First, _Last, _Value, _Tail) -> ?STUB.
+atomics_snapshot(_Ref) -> ?STUB.
+atomics_snapshot(_Ref, _First, _Count) -> ?STUB.
+atomics_load(_Ref, _First, _Binary) -> ?STUB.
+atomics_load_dirty(_Ref, _First, _Binary) -> ?STUB.
 
 hash_blake2b(_Input) -> ?STUB.
 hash_blake2b_dirty(_Input) -> ?STUB.

@@ -28,6 +28,9 @@
 #define oh_fetch_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define oh_fetch_sub_acqrel(p, v)  atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define oh_fetch_sub_seqcst(p, v)  atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
+#define oh_fetch_and_seqcst(p, v)  atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
+#define oh_fetch_or_seqcst(p, v)   atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define oh_fetch_xor_seqcst(p, v)  atomic_fetch_xor_explicit((p), (v), memory_order_seq_cst)
 
 /* Compare-and-swap: order on success named first, relaxed or acquire on failure second. On failure
  * *expected holds what was there. The weak form may fail spuriously: for loops only. */
@@ -39,6 +42,9 @@
                                           memory_order_relaxed)
 #define oh_cas_weak_acqrel_acquire(p, expected, desired)                                           \
     atomic_compare_exchange_weak_explicit((p), (expected), (desired), memory_order_acq_rel,        \
+                                          memory_order_acquire)
+#define oh_cas_weak_seqcst_acquire(p, expected, desired)                                           \
+    atomic_compare_exchange_weak_explicit((p), (expected), (desired), memory_order_seq_cst,        \
                                           memory_order_acquire)
 #define oh_cas_acquire_relaxed(p, expected, desired)                                               \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire,      \
@@ -57,6 +63,18 @@ static inline void oh_pause(void) {
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield" ::: "memory");
 #endif
+}
+
+/* Pauses most of a compare-and-swap loop after one failed attempt. */
+#define OH_BACKOFF_MAX 64
+
+/* Waits after a failed compare-and-swap: twice as long as the last time, up to OH_BACKOFF_MAX
+ * pauses. *pauses is 1 before the first failure. */
+static inline void oh_backoff(unsigned *pauses) {
+    for (unsigned i = 0; i < *pauses; i++)
+        oh_pause();
+    if (*pauses < OH_BACKOFF_MAX)
+        *pauses *= 2;
 }
 
 #endif

@@ -7,7 +7,7 @@
  * an upgrade.
  */
 
-RESOURCE(atomics, 1)
+RESOURCE(atomics, 2)
 RESOURCE(hash, 1)
 RESOURCE(pool, 1)
 RESOURCE(buffer, 1)

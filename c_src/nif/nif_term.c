@@ -44,11 +44,13 @@ bool nif_get_float(ErlNifEnv *env, ERL_NIF_TERM term, double *out) {
 }
 
 ERL_NIF_TERM nif_ok(ErlNifEnv *env, ERL_NIF_TERM term) {
-    return enif_make_tuple2(env, nif_atom.ok, term);
+    ERL_NIF_TERM elements[] = {nif_atom.ok, term};
+    return enif_make_tuple_from_array(env, elements, 2);
 }
 
 ERL_NIF_TERM nif_error(ErlNifEnv *env, ERL_NIF_TERM reason) {
-    return enif_make_tuple2(env, nif_atom.error, reason);
+    ERL_NIF_TERM elements[] = {nif_atom.error, reason};
+    return enif_make_tuple_from_array(env, elements, 2);
 }
 
 ERL_NIF_TERM nif_raise(ErlNifEnv *env, ERL_NIF_TERM reason) {

@@ -159,17 +159,26 @@ defmodule Offheap.Reload do
     Atomics.put(small, 2, 42)
     large = Atomics.new(100_000, signed: false)
     Atomics.put(large, 100_000, 43)
+    float = Atomics.new(3, type: :float, layout: :padded)
+    Atomics.put(float, 3, 4.25)
+    narrow = Atomics.new(100, bits: 8, overflow: :saturate)
+    Atomics.fill(narrow, 120)
     table = :offheap_store.new(:reload, [:set, :public])
 
     for i <- 1..2000, do: :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
-    %{small: small, large: large, table: table}
+    %{small: small, large: large, float: float, narrow: narrow, table: table}
   end
 
-  defp use_handles(%{small: small, large: large, table: table}) do
+  defp use_handles(%{small: small, large: large, float: float, narrow: narrow, table: table}) do
     42 = Atomics.get(small, 2)
     Atomics.add(small, 1, 1)
     [_, 42, 0] = Atomics.to_list(small)
     43 = Atomics.sum(large)
+    4.25 = Atomics.max_get(float, 3, 0.5)
+    Atomics.update_many(float, [{1, :add, 0.25}, {2, :min, -1}])
+    127 = Atomics.add_get(narrow, 1, 100)
+    120 = Atomics.maximum(narrow, 2, 99)
+    100 = byte_size(Atomics.snapshot(narrow))
 
     for i <- [1, 2, 1000, 2000] do
       [{^i, {:value, ^i, _}}] = :offheap_store.lookup(table, i)

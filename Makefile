@@ -38,9 +38,11 @@ SHARED := -bundle -undefined dynamic_lookup
 else
 # nodelete: see upgrade in nif_main.c.
 SHARED := -shared -Wl,-z,nodelete
+# Functions of the emulator are called through their addresses: one jump less a call.
+NO_PLT := -fno-plt
 endif
 
-STD          := -std=gnu11 -Wall -Wextra -fPIC -fvisibility=hidden -pthread
+STD          := -std=gnu11 -Wall -Wextra -fPIC -fvisibility=hidden -pthread $(NO_PLT)
 SODIUM_CFLAGS = $(shell $(PKG_CONFIG) --cflags libsodium)
 SODIUM_LIBS   = $(shell $(PKG_CONFIG) --libs libsodium)
 

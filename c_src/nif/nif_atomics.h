@@ -109,14 +109,4 @@ static inline ERL_NIF_TERM nif_atomics_badarith(ErlNifEnv *env) {
     return nif_raise(env, nif_atom.badarith);
 }
 
-/* Bytes of cells, padding included, that are walked before a look at the time slice, and in a
- * millisecond at the least (pages are touched for the first time, too). */
-#define NIF_ATOMICS_CHUNK_BYTES  ((uint64_t)256 * 1024)
-#define NIF_ATOMICS_BYTES_PER_MS ((uint64_t)16 * 1000 * 1000)
-
-/* The bytes that walking count cells costs: a narrow cell takes as long as a word. */
-static inline uint64_t nif_atomics_cost(const oh_atomics_t *a, uint64_t count) {
-    return count << (a->shift > 3 ? a->shift : 3);
-}
-
 #endif

@@ -10,9 +10,14 @@
 #define LIST_CHUNK 4096
 /* List elements made in a millisecond, at the least. */
 #define ELEMENTS_PER_MS 50000
-/* Bytes stored in a millisecond, at the least, where the pages are touched for the first time. */
-#define FILL_BYTES_PER_MS ((uint64_t)4 * 1000 * 1000)
-/* The cost of a snapshot that is taken on a normal scheduler, at the most: about 0.2 ms. */
+/* Bytes of cells, padding included, that are walked before a look at the time slice: about 50 us.
+ */
+#define CHUNK_BYTES ((uint64_t)256 * 1024)
+/* Bytes that are read and stored in a millisecond, at the least: where pages are touched for the
+ * first time. */
+#define READ_BYTES_PER_MS ((uint64_t)4 * 1000 * 1000)
+#define FILL_BYTES_PER_MS ((uint64_t)2 * 1000 * 1000)
+/* The cost of a snapshot that is taken on a normal scheduler, at the most: about 0.1 ms. */
 #define INLINE_BYTES ((uint64_t)512 * 1024)
 /* Bytes that are loaded on a normal scheduler, at the most: of padded cells of 8 bits, 1 MiB of
  * memory. Also in offheap_atomics.erl. */
@@ -37,9 +42,14 @@ static bool get_cells(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], oh_at
     return argc < 3 || nif_atomics_get_range(env, *a, argv[1], argv[2], index, count);
 }
 
+/* The bytes that walking count cells costs: a narrow cell takes as long as a word. */
+static uint64_t cost_of(const oh_atomics_t *a, uint64_t count) {
+    return count << (a->shift > 3 ? a->shift : 3);
+}
+
 /* The cells to walk before the next look at the time slice, out of count. */
 static uint64_t chunk_of(const oh_atomics_t *a, uint64_t count) {
-    uint64_t most = NIF_ATOMICS_CHUNK_BYTES / nif_atomics_cost(a, 1);
+    uint64_t most = CHUNK_BYTES / cost_of(a, 1);
     return count < most ? count : most;
 }
 
@@ -55,7 +65,7 @@ static ERL_NIF_TERM reduce_from(ErlNifEnv *env, ERL_NIF_TERM ref, const oh_atomi
         so_far = oh_atomics_reduce(a, index, cells, reduction, so_far);
         index += cells;
         count -= cells;
-        if (nif_charge(env, nif_atomics_cost(a, cells), NIF_ATOMICS_BYTES_PER_MS) && count > 0) {
+        if (nif_charge(env, cost_of(a, cells), READ_BYTES_PER_MS) && count > 0) {
             ERL_NIF_TERM next[] = {ref, enif_make_uint64(env, index), enif_make_uint64(env, count),
                                    enif_make_uint(env, reduction), enif_make_uint64(env, so_far)};
             return enif_schedule_nif(env, "atomics_reduce", 0, reduce_next, 5, next);
@@ -119,7 +129,7 @@ static ERL_NIF_TERM fill_from(ErlNifEnv *env, ERL_NIF_TERM ref, oh_atomics_t *a,
         oh_atomics_fill(a, index, cells, value);
         index += cells;
         count -= cells;
-        if (nif_charge(env, nif_atomics_cost(a, cells), FILL_BYTES_PER_MS) && count > 0) {
+        if (nif_charge(env, cost_of(a, cells), FILL_BYTES_PER_MS) && count > 0) {
             ERL_NIF_TERM next[] = {ref, enif_make_uint64(env, index), enif_make_uint64(env, count),
                                    enif_make_uint64(env, value)};
             return enif_schedule_nif(env, "atomics_fill", 0, fill_next, 4, next);
@@ -218,12 +228,12 @@ ERL_NIF_TERM nif_atomics_snapshot(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     ERL_NIF_TERM term;
     if (!get_cells(env, argc, argv, &a, &index, &count))
         return enif_make_badarg(env);
-    if (nif_atomics_cost(a, count) > INLINE_BYTES)
+    if (cost_of(a, count) > INLINE_BYTES)
         return enif_schedule_nif(env, "atomics_snapshot", ERL_NIF_DIRTY_JOB_CPU_BOUND,
                                  snapshot_dirty, argc, argv);
     unsigned char *bytes = enif_make_new_binary(env, count * oh_atomics_cell_bytes(a), &term);
     oh_atomics_read(a, index, count, bytes);
-    nif_charge(env, nif_atomics_cost(a, count), FILL_BYTES_PER_MS);
+    nif_charge(env, cost_of(a, count), FILL_BYTES_PER_MS);
     return term;
 }
 

@@ -1,56 +1,56 @@
 %% @doc Arrays of numbers in shared memory, each cell read and changed atomically.
 %%
-%% {@link new/2} with no option makes an array as OTP's {@link //erts/atomics. atomics} does, and the
-%% functions of that module are here with its errors and its arithmetic. Beyond it: cells of 8, 16 and
-%% 32 bits and floats; saturating arithmetic; minimum, maximum and bitwise operations; functions that
-%% return the old value; many cells in one call. An array lives as long as some process, message or
-%% table holds its reference.
+%% {@link new/2} with no option makes an array as OTP's {@link //erts/atomics. atomics} does, and
+%% the functions of that module are here with its errors and its arithmetic. Beyond it: cells of 8,
+%% 16 and 32 bits and floats; saturating arithmetic; minimum, maximum and bitwise operations;
+%% functions that return the old value; many cells in one call. An array lives as long as some
+%% process, message or table holds its reference.
 %%
 %% == Values ==
 %%
 %% <ul>
 %% <li>Indices are one-based. A cell is zero at first.</li>
 %% <li>Integers have 64 bits or what the option `bits' says: -2^(Bits-1)..2^(Bits-1)-1 (signed) or
-%%     0..2^Bits-1 (unsigned). Arithmetic wraps around at these limits or, with `{overflow, saturate}',
-%%     stops there.</li>
+%%     0..2^Bits-1 (unsigned). Arithmetic wraps around at these limits or, with `{overflow,
+%%     saturate}', stops there.</li>
 %% <li>What is added is any integer of -2^63..2^64-1, however wide the cell. All other operands are
 %%     values that the cell can hold.</li>
 %% <li>Floats are doubles and always finite: an addition whose result is not raises `badarith' and
 %%     changes nothing or, with `{overflow, saturate}', gives the largest finite float of its sign.
 %%     Integers of -2^63..2^64-1 are accepted where a float is expected.</li>
-%% <li>`badarg' is raised for a wrong reference, an index or a range outside the array, a value that a
-%%     cell cannot hold, a bitwise operation on floats.</li>
+%% <li>`badarg' is raised for a wrong reference, an index or a range outside the array, a value that
+%%     a cell cannot hold, a bitwise operation on floats.</li>
 %% </ul>
 %%
 %% == Names ==
 %%
-%% An operation `X' returns `ok', `X_get' the new value and `fetch_X' the old one, where X is add, sub,
-%% saturating_add, min, max, band, bor or bxor. A range is its first cell and how many follow
+%% An operation `X' returns `ok', `X_get' the new value and `fetch_X' the old one, where X is add,
+%% sub, saturating_add, min, max, band, bor or bxor. A range is its first cell and how many follow
 %% from there, with 1 =&lt; First =&lt; Size + 1 and 0 =&lt; Count =&lt; Size + 1 - First.
 %%
 %% == Memory order ==
 %%
 %% <ul>
-%% <li>Each function of one index is one instant: no other process sees a cell half changed, or misses a
-%%     change between the old value and the new.</li>
+%% <li>Each function of one index is one instant: no other process sees a cell half changed, or
+%%     misses a change between the old value and the new.</li>
 %% <li>Each write is a full memory barrier (sequentially consistent), as in OTP's module. Those of
-%%     {@link fill/2}, {@link fill/4}, {@link load/2} and {@link load/3} are release stores: who reads
-%%     such a value also sees what its writer did before, but they are not ordered with later reads of
-%%     the writer.</li>
+%%     {@link fill/2}, {@link fill/4}, {@link load/2} and {@link load/3} are release stores: who
+%%     reads such a value also sees what its writer did before, but they are not ordered with later
+%%     reads of the writer.</li>
 %% <li>Each read is an acquire load: who reads a value also sees all that its writer did before. A
 %%     minimum, maximum or saturating addition that finds nothing to change, and an {@link
 %%     add_bounded/5} that is refused, are such reads.</li>
-%% <li>Functions of several cells treat each cell as above, one after the other: all together they are
-%%     not one instant, and other processes may see some cells changed and others not yet.</li>
+%% <li>Functions of several cells treat each cell as above, one after the other: all together they
+%%     are not one instant, and other processes may see some cells changed and others not yet.</li>
 %% </ul>
 %%
 %% == Time ==
 %%
 %% Functions of one index take constant time; on floats, and for min, max, saturating and bounded
-%% additions, bitwise ones that return a value, a few attempts more (with back-off) if other processes
-%% change the cell at the same moment. Functions of several cells take time in proportion and let other
-%% processes run in between, however many cells there are; only binaries of some size are made and
-%% loaded in one go, on a dirty scheduler.
+%% additions, bitwise ones that return a value, a few attempts more (with back-off) if other
+%% processes change the cell at the same moment. Functions of several cells take time in proportion
+%% and let other processes run in between, however many cells there are; only binaries of some size
+%% are made and loaded in one go, on a dirty scheduler.
 -module(offheap_atomics).
 
 %% OTP's functions.
@@ -93,16 +93,16 @@
 %% <li>`{bits, 8 | 16 | 32 | 64}': how wide an integer is. Default 64.</li>
 %% <li>`{overflow, wrap | saturate}' of integers, `{overflow, raise | saturate}' of floats: what
 %%     additions do that pass the limits of a cell. Defaults `wrap' and `raise'.</li>
-%% <li>`{layout, packed | padded}': cells side by side, or each on a cache line of its own (64 bytes),
-%%     so that processes that write to different cells do not slow each other down. Default
+%% <li>`{layout, packed | padded}': cells side by side, or each on a cache line of its own (64
+%%     bytes), so that processes that write to different cells do not slow each other down. Default
 %%     `packed'.</li>
 %% </ul>
 %%
 %% Of an option given twice the last one counts. Raises `badarg' for a size that is not a positive
-%% integer, for an unknown option, for options that do not go together (`signed', `wrap' or `bits' other
-%% than 64 with floats; `raise' with integers), and `system_limit' for more cells than memory can hold
-%% (at most 2^40). Memory is taken page by page as cells are first written, so a big array is made in
-%% constant time.
+%% integer, for an unknown option, for options that do not go together (`signed', `wrap' or `bits'
+%% other than 64 with floats; `raise' with integers), and `system_limit' for more cells than memory
+%% can hold (at most 2^40). Memory is taken page by page as cells are first written, so a big array
+%% is made in constant time.
 -spec new(Size :: pos_integer(), [option()]) -> atomics_ref().
 new(Size, Opts) ->
     {Kind, Bits, Saturating, Padded} = layout(options(Opts, #{})),
@@ -143,8 +143,8 @@ padded(Map) -> maps:get(layout, Map, packed) =:= padded.
 -spec size(atomics_ref()) -> pos_integer().
 size(Ref) -> offheap_nif:atomics_size(Ref).
 
-%% @doc The number of cells, the largest and smallest value they can hold, the memory in bytes, and what
-%% the array was made with.
+%% @doc The number of cells, the largest and smallest value they can hold, the memory in bytes, and
+%% what the array was made with.
 -spec info(atomics_ref()) ->
           #{size := pos_integer(), max := number(), min := number(), memory := pos_integer(),
             type := integer | float, bits := 8 | 16 | 32 | 64, overflow := wrap | raise | saturate,
@@ -165,7 +165,8 @@ get(Ref, Index) -> offheap_nif:atomics_get(Ref, Index).
 -spec exchange(atomics_ref(), index(), Desired :: number()) -> number().
 exchange(Ref, Index, Desired) -> offheap_nif:atomics_exchange(Ref, Index, Desired).
 
-%% @doc Sets the cell to `Desired' if it holds `Expected', and returns `ok'; else returns what it holds.
+%% @doc Sets the cell to `Desired' if it holds `Expected', and returns `ok'; else returns what it
+%% holds.
 %%
 %% Floats are compared bit by bit: `0.0' is not `-0.0'. A full barrier in both cases.
 -spec compare_exchange(atomics_ref(), index(), Expected :: number(), Desired :: number()) ->
@@ -197,8 +198,8 @@ sub_get(Ref, Index, Decrement) -> offheap_nif:atomics_add_get(Ref, Index, -Decre
 -spec fetch_sub(atomics_ref(), index(), Decrement :: number()) -> number().
 fetch_sub(Ref, Index, Decrement) -> offheap_nif:atomics_fetch_add(Ref, Index, -Decrement).
 
-%% @doc Adds as {@link add/3}, but stops at the largest and the smallest value that the cell can hold,
-%% whatever the array's option `overflow'. A negative `Increment' subtracts.
+%% @doc Adds as {@link add/3}, but stops at the largest and the smallest value that the cell can
+%% hold, whatever the array's option `overflow'. A negative `Increment' subtracts.
 -spec saturating_add(atomics_ref(), index(), Increment :: number()) -> ok.
 saturating_add(Ref, Index, Increment) -> offheap_nif:atomics_saturating_add(Ref, Index, Increment).
 
@@ -212,12 +213,12 @@ saturating_add_get(Ref, Index, Increment) ->
 fetch_saturating_add(Ref, Index, Increment) ->
     offheap_nif:atomics_fetch_saturating_add(Ref, Index, Increment).
 
-%% @doc Adds `Increment' if the sum is in `Low..High': `{ok, New}'. Else `{error, limit}', and nothing
-%% changes.
+%% @doc Adds `Increment' if the sum is in `Low..High': `{ok, New}'. Else `{error, limit}', and
+%% nothing changes.
 %%
-%% The sum is exact: it does not wrap around, whatever the array's option `overflow'; of floats it is
-%% rounded. A negative `Increment' subtracts. `Low' and `High' are values that the cell can hold; `badarg' if
-%% `Low' is greater.
+%% The sum is exact: it does not wrap around, whatever the array's option `overflow'; of floats it
+%% is rounded. A negative `Increment' subtracts. `Low' and `High' are values that the cell can hold;
+%% `badarg' if `Low' is greater.
 -spec add_bounded(atomics_ref(), index(), Increment :: number(), Low :: number(),
                   High :: number()) -> {ok, New :: number()} | {error, limit}.
 add_bounded(Ref, Index, Increment, Low, High) ->
@@ -247,7 +248,8 @@ max_get(Ref, Index, Value) -> offheap_nif:atomics_max_get(Ref, Index, Value).
 -spec fetch_max(atomics_ref(), index(), Value :: number()) -> number().
 fetch_max(Ref, Index, Value) -> offheap_nif:atomics_fetch_max(Ref, Index, Value).
 
-%% @doc Keeps the bits that are also set in `Mask', a value that the cell can hold. `badarg' on floats.
+%% @doc Keeps the bits that are also set in `Mask', a value that the cell can hold. `badarg' on
+%% floats.
 -spec 'band'(atomics_ref(), index(), Mask :: integer()) -> ok.
 'band'(Ref, Index, Mask) -> offheap_nif:atomics_band(Ref, Index, Mask).
 
@@ -293,22 +295,22 @@ get_many(Ref, Indices) ->
         Values -> Values
     end.
 
-%% @doc {@link put/3} of each item, in order. All items are checked before the first one is stored, so
-%% that `badarg' changes nothing.
+%% @doc {@link put/3} of each item, in order. All items are checked before the first one is stored,
+%% so that `badarg' changes nothing.
 -spec put_many(atomics_ref(), [{index(), Value :: number()}]) -> ok.
 put_many(Ref, Items) -> offheap_nif:atomics_put_many(Ref, Items).
 
-%% @doc {@link add/3} of each item, in order. All items are checked before the first one is added, so
-%% that `badarg' changes nothing. Where a float would not be finite, `badarith' is raised when the items
-%% before it have been added.
+%% @doc {@link add/3} of each item, in order. All items are checked before the first one is added,
+%% so that `badarg' changes nothing. Where a float would not be finite, `badarith' is raised when
+%% the items before it have been added.
 -spec add_many(atomics_ref(), [{index(), Increment :: number()}]) -> ok.
 add_many(Ref, Items) -> offheap_nif:atomics_add_many(Ref, Items).
 
 %% @doc Does the operation of each item, in order. An index may be there more than once.
 %%
-%% All items are checked before the first one is done, so that `badarg' changes nothing. Where a float
-%% would not be finite, `badarith' is raised when the items before it have been done. A list that is not
-%% done yet when the process is killed is done in part.
+%% All items are checked before the first one is done, so that `badarg' changes nothing. Where a
+%% float would not be finite, `badarith' is raised when the items before it have been done. A list
+%% that is not done yet when the process is killed is done in part.
 -spec update_many(atomics_ref(), [{index(), operation(), Operand :: number()}]) -> ok.
 update_many(Ref, Items) -> offheap_nif:atomics_update_many(Ref, Items).
 
@@ -326,9 +328,9 @@ sum(Ref) -> offheap_nif:atomics_sum(Ref).
 
 %% @doc The sum of `Count' cells from `First' on; 0 of none.
 %%
-%% Integers, of whatever width, are added with 64 bits and wrap around there: signed or unsigned, as the
-%% cells are. Floats are added from left to right; `badarith' if the sum is not finite. About 0.3 ns a
-%% cell, of floats 1 ns.
+%% Integers, of whatever width, are added with 64 bits and wrap around there: signed or unsigned, as
+%% the cells are. Floats are added from left to right; `badarith' if the sum is not finite. About
+%% 0.3 ns a cell, of floats 1 ns.
 -spec sum(atomics_ref(), First :: index(), Count :: non_neg_integer()) -> number().
 sum(Ref, First, Count) -> offheap_nif:atomics_sum(Ref, First, Count).
 
@@ -364,10 +366,10 @@ exchange_all(Ref, Value) -> exchange_all(Ref, 1, offheap_nif:atomics_size(Ref), 
 
 %% @doc Sets `Count' cells from `First' on to `Value' and returns what was in them, in order.
 %%
-%% Each cell is exchanged atomically, so that draining counters with a `Value' of 0 loses no increment: what is
-%% added before the exchange is in the list, what is added after it is in the cell. Goes from the last
-%% cell to the first, 4096 cells at a time. Arguments are checked before the first exchange; what a
-%% process has taken out when it is killed goes with it.
+%% Each cell is exchanged atomically, so that draining counters with a `Value' of 0 loses no
+%% increment: what is added before the exchange is in the list, what is added after it is in the
+%% cell. Goes from the last cell to the first, 4096 cells at a time. Arguments are checked before
+%% the first exchange; what a process has taken out when it is killed goes with it.
 -spec exchange_all(atomics_ref(), First :: index(), Count :: non_neg_integer(),
                    Value :: number()) -> [number()].
 exchange_all(Ref, First, Count, Value) ->
@@ -389,11 +391,12 @@ list(Chunk, First, Last, Tail) ->
     From = Last - ?LIST_CHUNK + 1,
     list(Chunk, First, From - 1, Chunk(From, Last, Tail)).
 
-%% @doc All cells as a binary: integers and floats of the cells' own width in the machine's byte order,
-%% side by side in any layout. {@link load/2} takes it back.
+%% @doc All cells as a binary: integers and floats of the cells' own width in the machine's byte
+%% order, side by side in any layout. {@link load/2} takes it back.
 %%
-%% Each cell is read atomically; all together they are not one instant. More than about 64 K cells (8 K
-%% padded ones) are read on a dirty scheduler. `system_limit' where memory cannot hold the binary.
+%% Each cell is read atomically; all together they are not one instant. More than about 64 K cells
+%% (8 K padded ones) are read on a dirty scheduler. `system_limit' where memory cannot hold the
+%% binary.
 -spec snapshot(atomics_ref()) -> binary().
 snapshot(Ref) -> offheap_nif:atomics_snapshot(Ref).
 
@@ -401,18 +404,19 @@ snapshot(Ref) -> offheap_nif:atomics_snapshot(Ref).
 -spec snapshot(atomics_ref(), First :: index(), Count :: non_neg_integer()) -> binary().
 snapshot(Ref, First, Count) -> offheap_nif:atomics_snapshot(Ref, First, Count).
 
-%% @doc Sets all cells from a binary as {@link snapshot/1} makes it of an array of the same size, type
-%% and width, as {@link load/3}.
+%% @doc Sets all cells from a binary as {@link snapshot/1} makes it of an array of the same size,
+%% type and width, as {@link load/3}.
 -spec load(atomics_ref(), binary()) -> ok.
+load(Ref, Binary) when byte_size(Binary) > ?LOAD_BYTES ->
+    offheap_nif:atomics_load_dirty(Ref, Binary);
 load(Ref, Binary) ->
-    #{size := Size, bits := Bits} = offheap_nif:atomics_info(Ref),
-    is_binary(Binary) andalso bit_size(Binary) =:= Size * Bits orelse error(badarg),
-    load(Ref, 1, Binary).
+    offheap_nif:atomics_load(Ref, Binary).
 
 %% @doc Sets cells from `First' on from a binary, by release stores.
 %%
-%% Raises `badarg', and changes nothing, if the binary is not whole cells or passes the array's end, or
-%% if one of its floats is infinite or no number. More than 16 KiB are loaded on a dirty scheduler.
+%% Raises `badarg', and changes nothing, if the binary is not whole cells or passes the array's end,
+%% or if one of its floats is infinite or no number. More than 16 KiB are loaded on a dirty
+%% scheduler.
 -spec load(atomics_ref(), First :: index(), binary()) -> ok.
 load(Ref, First, Binary) when byte_size(Binary) > ?LOAD_BYTES ->
     offheap_nif:atomics_load_dirty(Ref, First, Binary);

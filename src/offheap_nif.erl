@@ -17,8 +17,8 @@
 -export([atomics_get_many/2, atomics_put_many/2, atomics_add_many/2, atomics_update_many/2]).
 -export([atomics_sum/1, atomics_sum/3, atomics_minimum/1, atomics_minimum/3, atomics_maximum/1,
          atomics_maximum/3, atomics_fill/2, atomics_fill/4, atomics_to_list/4,
-         atomics_exchange_all/5, atomics_snapshot/1, atomics_snapshot/3, atomics_load/3,
-         atomics_load_dirty/3]).
+         atomics_exchange_all/5, atomics_snapshot/1, atomics_snapshot/3, atomics_load/2,
+         atomics_load/3, atomics_load_dirty/2, atomics_load_dirty/3]).
 
 %% hash
 -export([hash_blake2b/1, hash_blake2b_dirty/1, hash_file/1, hash_init/0, hash_update/2,
@@ -123,7 +123,9 @@ atomics_to_list(_Ref, _First, _Last, _Tail) -> ?STUB.
 atomics_exchange_all(_Ref, _First, _Last, _Value, _Tail) -> ?STUB.
 atomics_snapshot(_Ref) -> ?STUB.
 atomics_snapshot(_Ref, _First, _Count) -> ?STUB.
+atomics_load(_Ref, _Binary) -> ?STUB.
 atomics_load(_Ref, _First, _Binary) -> ?STUB.
+atomics_load_dirty(_Ref, _Binary) -> ?STUB.
 atomics_load_dirty(_Ref, _First, _Binary) -> ?STUB.
 
 hash_blake2b(_Input) -> ?STUB.

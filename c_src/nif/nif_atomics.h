@@ -35,10 +35,6 @@ static inline bool nif_atomics_get_index(ErlNifEnv *env, const oh_atomics_t *a, 
     return *index < a->size;
 }
 
-/* A one-based first cell, returned zero-based, and a number of cells, which may be 0. */
-bool nif_atomics_get_range(ErlNifEnv *env, const oh_atomics_t *a, ERL_NIF_TERM first,
-                           ERL_NIF_TERM count, uint64_t *index, uint64_t *cells);
-
 /* nif_atomics_get_value for what is no 64-bit integer. */
 bool nif_atomics_get_value_any(ErlNifEnv *env, const oh_atomics_t *a, ERL_NIF_TERM term,
                                uint64_t *out);

@@ -23,8 +23,9 @@
  * memory. Also in offheap_atomics.erl. */
 #define LOAD_BYTES ((size_t)16 * 1024)
 
-bool nif_atomics_get_range(ErlNifEnv *env, const oh_atomics_t *a, ERL_NIF_TERM first,
-                           ERL_NIF_TERM count, uint64_t *index, uint64_t *cells) {
+/* A one-based first cell, returned zero-based, and a number of cells from there, which may be 0. */
+static bool get_range(ErlNifEnv *env, const oh_atomics_t *a, ERL_NIF_TERM first, ERL_NIF_TERM count,
+                      uint64_t *index, uint64_t *cells) {
     uint64_t one_based;
     if (!nif_get_unsigned(env, first, &one_based) || !nif_get_unsigned(env, count, cells))
         return false;
@@ -39,7 +40,7 @@ static bool get_cells(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], oh_at
         return false;
     *index = 0;
     *count = (*a)->size;
-    return argc < 3 || nif_atomics_get_range(env, *a, argv[1], argv[2], index, count);
+    return argc < 3 || get_range(env, *a, argv[1], argv[2], index, count);
 }
 
 /* The bytes that walking count cells costs: a narrow cell takes as long as a word. */
@@ -237,29 +238,31 @@ ERL_NIF_TERM nif_atomics_snapshot(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     return term;
 }
 
-/* atomics_load_dirty(Ref, First, Binary): any size. All bytes are checked before the first cell is
- * stored. */
-ERL_NIF_TERM nif_atomics_load_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
+/* (Ref, Binary), of the size of all cells, or (Ref, First, Binary). All bytes are checked before
+ * the first cell is stored. */
+static ERL_NIF_TERM load(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], size_t bytes_max) {
     oh_atomics_t *a;
-    uint64_t first;
+    uint64_t first = 1;
     ErlNifBinary binary;
-    if (!nif_atomics_get_array(env, argv[0], &a) || !nif_get_unsigned(env, argv[1], &first) ||
-        !enif_inspect_binary(env, argv[2], &binary))
+    if (!nif_atomics_get_array(env, argv[0], &a) ||
+        (argc == 3 && !nif_get_unsigned(env, argv[1], &first)) ||
+        !enif_inspect_binary(env, argv[argc - 1], &binary) || binary.size > bytes_max)
         return enif_make_badarg(env);
-    uint64_t count = binary.size / oh_atomics_cell_bytes(a);
-    if (binary.size % oh_atomics_cell_bytes(a) != 0 || first - 1 > a->size ||
-        count > a->size - (first - 1) || !oh_atomics_loadable(a, count, binary.data))
+    uint64_t index = first - 1, count = binary.size / oh_atomics_cell_bytes(a);
+    if (binary.size % oh_atomics_cell_bytes(a) != 0 || index > a->size || count > a->size - index ||
+        (argc == 2 && count < a->size) || !oh_atomics_loadable(a, count, binary.data))
         return enif_make_badarg(env);
-    oh_atomics_load(a, first - 1, count, binary.data);
+    oh_atomics_load(a, index, count, binary.data);
     return nif_atom.ok;
 }
 
-/* atomics_load(Ref, First, Binary): the same; for the few bytes that a normal scheduler should
- * take: Erlang chooses. */
+/* atomics_load(Ref, Binary), atomics_load(Ref, First, Binary): bound: LOAD_BYTES; Erlang takes the
+ * dirty twin for more. */
 ERL_NIF_TERM nif_atomics_load(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    ErlNifBinary binary;
-    if (!enif_inspect_binary(env, argv[2], &binary) || binary.size > LOAD_BYTES)
-        return enif_make_badarg(env);
-    return nif_atomics_load_dirty(env, argc, argv);
+    return load(env, argc, argv, LOAD_BYTES);
+}
+
+/* atomics_load_dirty: the same, any size. */
+ERL_NIF_TERM nif_atomics_load_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return load(env, argc, argv, SIZE_MAX);
 }

@@ -49,7 +49,9 @@ NIF(atomics_to_list, 4, 0)
 NIF(atomics_exchange_all, 5, 0)
 NIF(atomics_snapshot, 1, 0)
 NIF(atomics_snapshot, 3, 0)
+NIF(atomics_load, 2, 0)
 NIF(atomics_load, 3, 0)
+NIF(atomics_load_dirty, 2, DIRTY_CPU)
 NIF(atomics_load_dirty, 3, DIRTY_CPU)
 
 /* hash */

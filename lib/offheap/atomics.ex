@@ -2,11 +2,11 @@ defmodule Offheap.Atomics do
   @moduledoc """
   Arrays of numbers in shared memory, each cell read and changed atomically.
 
-  `new/1` makes an array as OTP's `:atomics` does, and the functions of that module are here with its
-  errors and its arithmetic. Beyond it: cells of 8, 16 and 32 bits and floats; saturating arithmetic;
-  minimum, maximum and bitwise operations; functions that return the old value; many cells in one
-  call. Any process that holds the reference may use the array. It lives as long as some process,
-  message or table holds its reference.
+  `new/1` makes an array as OTP's `:atomics` does, and the functions of that module are here with
+  its errors and its arithmetic. Beyond it: cells of 8, 16 and 32 bits and floats; saturating
+  arithmetic; minimum, maximum and bitwise operations; functions that return the old value; many
+  cells in one call. Any process that holds the reference may use the array. It lives as long as
+  some process, message or table holds its reference.
 
       iex> ref = Offheap.Atomics.new(3)
       iex> Offheap.Atomics.put(ref, 1, 40)
@@ -25,49 +25,51 @@ defmodule Offheap.Atomics do
   ## Values
 
     * Indices are one-based. A cell is zero at first.
-    * Integers have 64 bits or what the option `:bits` says: `-2^(bits-1)..2^(bits-1)-1` (signed) or
-      `0..2^bits-1` (unsigned). Arithmetic wraps around at these limits or, with
+    * Integers have 64 bits or what the option `:bits` says: `-2^(bits-1)..2^(bits-1)-1` (signed)
+      or `0..2^bits-1` (unsigned). Arithmetic wraps around at these limits or, with
       `overflow: :saturate`, stops there.
-    * What is added is any integer of `-2^63..2^64-1`, however wide the cell. All other operands are
-      values that the cell can hold.
-    * Floats are doubles and always finite: an addition whose result is not raises `ArithmeticError`
-      and changes nothing or, with `overflow: :saturate`, gives the largest finite float of its sign.
-      Integers of `-2^63..2^64-1` are accepted where a float is expected.
-    * `ArgumentError` is raised for a wrong reference, an index or a range outside the array, a value
-      that a cell cannot hold, a bitwise operation on floats.
+    * What is added is any integer of `-2^63..2^64-1`, however wide the cell. All other operands
+      are values that the cell can hold.
+    * Floats are doubles and always finite: an addition whose result is not raises
+      `ArithmeticError` and changes nothing or, with `overflow: :saturate`, gives the largest
+      finite float of its sign. Integers of `-2^63..2^64-1` are accepted where a float is
+      expected.
+    * `ArgumentError` is raised for a wrong reference, an index or a range outside the array, a
+      value that a cell cannot hold, a bitwise operation on floats.
 
   ## Names
 
-  An operation `x` returns `:ok`, `x_get` the new value and `fetch_x` the old one, where x is `add`,
-  `sub`, `saturating_add`, `min`, `max`, `band`, `bor` or `bxor`. A range is its first cell and how
-  many follow from there, with `1 <= first <= size + 1` and `0 <= count <= size + 1 - first`.
+  An operation `x` returns `:ok`, `x_get` the new value and `fetch_x` the old one, where x is
+  `add`, `sub`, `saturating_add`, `min`, `max`, `band`, `bor` or `bxor`. A range is its first cell
+  and how many follow from there, with `1 <= first <= size + 1` and
+  `0 <= count <= size + 1 - first`.
 
   ## Memory order
 
-    * Each function of one index is one instant: no other process sees a cell half changed, or misses
-      a change between the old value and the new.
+    * Each function of one index is one instant: no other process sees a cell half changed, or
+      misses a change between the old value and the new.
     * Each write is a full memory barrier (sequentially consistent), as in OTP's module. Those of
-      `fill/2`, `fill/4`, `load/2` and `load/3` are release stores: who reads such a value also sees
-      what its writer did before, but they are not ordered with later reads of the writer.
+      `fill/2`, `fill/4`, `load/2` and `load/3` are release stores: who reads such a value also
+      sees what its writer did before, but they are not ordered with later reads of the writer.
     * Each read is an acquire load: who reads a value also sees all that its writer did before. A
       minimum, maximum or saturating addition that finds nothing to change, and an `add_bounded/5`
       that is refused, are such reads.
-    * Functions of several cells treat each cell as above, one after the other: all together they are
-      not one instant, and other processes may see some cells changed and others not yet.
+    * Functions of several cells treat each cell as above, one after the other: all together they
+      are not one instant, and other processes may see some cells changed and others not yet.
 
   ## Time
 
-  Functions of one index take constant time; on floats, and for `min`, `max`, saturating and bounded
-  additions, bitwise ones that return a value, a few attempts more (with back-off) if other processes
-  change the cell at the same moment. Functions of several cells take time in proportion and let other
-  processes run in between, however many cells there are; only binaries of some size are made and
-  loaded in one go, on a dirty scheduler.
+  Functions of one index take constant time; on floats, and for `min`, `max`, saturating and
+  bounded additions, bitwise ones that return a value, a few attempts more (with back-off) if
+  other processes change the cell at the same moment. Functions of several cells take time in
+  proportion and let other processes run in between, however many cells there are; only binaries
+  of some size are made and loaded in one go, on a dirty scheduler.
 
   > #### Where OTP's module is faster {: .info}
   >
-  > `:atomics` is compiled into the emulator: its `add/3` costs less than any call of a library. Take
-  > it where single adds of integers are all there is; take this module for floats, for what would be
-  > a compare-and-swap loop, and for many cells at once.
+  > `:atomics` is compiled into the emulator: its `add/3` costs less than any call of a library.
+  > Take it where single adds of integers are all there is, one at a time or in a list; take this
+  > module for floats, for what would be a compare-and-swap loop, and for ranges of cells.
   """
 
   @typedoc "The reference of an array."
@@ -90,11 +92,11 @@ defmodule Offheap.Atomics do
   @doc """
   Makes an array of `size` zeros.
 
-  Raises `ArgumentError` for a size that is not a positive integer, for an unknown option, for options
-  that do not go together (`:signed`, `overflow: :wrap` or `:bits` other than 64 with floats;
-  `overflow: :raise` with integers), and `SystemLimitError` for more cells than memory can hold (at
-  most 2^40). Memory is taken page by page as cells are first written, so a big array is made in
-  constant time.
+  Raises `ArgumentError` for a size that is not a positive integer, for an unknown option, for
+  options that do not go together (`:signed`, `overflow: :wrap` or `:bits` other than 64 with
+  floats; `overflow: :raise` with integers), and `SystemLimitError` for more cells than memory can
+  hold (at most 2^40). Memory is taken page by page as cells are first written, so a big array is
+  made in constant time.
 
   ## Options
 
@@ -133,8 +135,8 @@ defmodule Offheap.Atomics do
   defdelegate size(ref), to: :offheap_nif, as: :atomics_size
 
   @doc """
-  The number of cells, the largest and smallest value they can hold, the memory in bytes, and what the
-  array was made with.
+  The number of cells, the largest and smallest value they can hold, the memory in bytes, and what
+  the array was made with.
 
       iex> %{size: 4, max: max, min: 0} = Offheap.Atomics.info(Offheap.Atomics.new(4, signed: false))
       iex> max
@@ -187,7 +189,8 @@ defmodule Offheap.Atomics do
   defdelegate exchange(ref, index, desired), to: :offheap_nif, as: :atomics_exchange
 
   @doc """
-  Sets the cell to `desired` if it holds `expected`, and returns `:ok`; else returns what it holds.
+  Sets the cell to `desired` if it holds `expected`, and returns `:ok`; else returns what it
+  holds.
 
   Floats are compared bit by bit: `0.0` is not `-0.0`. A full barrier in both cases.
 
@@ -269,8 +272,8 @@ defmodule Offheap.Atomics do
   defdelegate fetch_sub(ref, index, decrement), to: :offheap_atomics
 
   @doc """
-  Adds as `add/3`, but stops at the largest and the smallest value that the cell can hold, whatever
-  the array's option `:overflow`. A negative `increment` subtracts.
+  Adds as `add/3`, but stops at the largest and the smallest value that the cell can hold,
+  whatever the array's option `:overflow`. A negative `increment` subtracts.
 
       iex> ref = Offheap.Atomics.new(1, signed: false)
       iex> Offheap.Atomics.saturating_add(ref, 1, -5)
@@ -465,12 +468,12 @@ defmodule Offheap.Atomics do
   defdelegate fetch_bxor(ref, index, mask), to: :offheap_nif, as: :atomics_fetch_bxor
 
   @doc """
-  Adds `increment` if the sum is in `low..high`: `{:ok, new}`. Else `{:error, :limit}`, and nothing
-  changes.
+  Adds `increment` if the sum is in `low..high`: `{:ok, new}`. Else `{:error, :limit}`, and
+  nothing changes.
 
-  The sum is exact: it does not wrap around, whatever the array's option `:overflow`; of floats it is
-  rounded. A negative `increment` subtracts. `low` and `high` are values that the cell can hold;
-  `ArgumentError` if `low` is greater.
+  The sum is exact: it does not wrap around, whatever the array's option `:overflow`; of floats it
+  is rounded. A negative `increment` subtracts. `low` and `high` are values that the cell can
+  hold; `ArgumentError` if `low` is greater.
 
       iex> ref = Offheap.Atomics.new(1)
       iex> Offheap.Atomics.add_bounded(ref, 1, 3, 0, 5)
@@ -514,8 +517,9 @@ defmodule Offheap.Atomics do
   @doc """
   `add/3` of each item, in order.
 
-  All items are checked before the first one is added, so that `ArgumentError` changes nothing. Where
-  a float would not be finite, `ArithmeticError` is raised when the items before it have been added.
+  All items are checked before the first one is added, so that `ArgumentError` changes nothing.
+  Where a float would not be finite, `ArithmeticError` is raised when the items before it have
+  been added.
 
       iex> ref = Offheap.Atomics.new(3)
       iex> Offheap.Atomics.add_many(ref, [{1, 5}, {3, 7}, {1, 1}])
@@ -529,9 +533,9 @@ defmodule Offheap.Atomics do
   @doc """
   Does the operation of each item, in order. An index may be there more than once.
 
-  All items are checked before the first one is done, so that `ArgumentError` changes nothing. Where a
-  float would not be finite, `ArithmeticError` is raised when the items before it have been done. A
-  list that is not done yet when the process is killed is done in part.
+  All items are checked before the first one is done, so that `ArgumentError` changes nothing.
+  Where a float would not be finite, `ArithmeticError` is raised when the items before it have
+  been done. A list that is not done yet when the process is killed is done in part.
 
       iex> ref = Offheap.Atomics.new(3)
       iex> Offheap.Atomics.update_many(ref, [{1, :add, 1}, {2, :max, 250}, {3, :bor, 0b1000}])
@@ -582,9 +586,9 @@ defmodule Offheap.Atomics do
   @doc """
   The sum of `count` cells from `first` on; 0 of none.
 
-  Integers, of whatever width, are added with 64 bits and wrap around there: signed or unsigned, as
-  the cells are. Floats are added from left to right; `ArithmeticError` if the sum is not finite.
-  About 0.3 ns a cell, of floats 1 ns.
+  Integers, of whatever width, are added with 64 bits and wrap around there: signed or unsigned,
+  as the cells are. Floats are added from left to right; `ArithmeticError` if the sum is not
+  finite. About 0.3 ns a cell, of floats 1 ns.
 
       iex> ref = Offheap.Atomics.new(10, bits: 8)
       iex> Offheap.Atomics.fill(ref, 100)
@@ -672,10 +676,10 @@ defmodule Offheap.Atomics do
   @doc """
   Sets `count` cells from `first` on to `value` and returns what was in them, in order.
 
-  Each cell is exchanged atomically, so that draining counters with a `value` of 0 loses no increment:
-  what is added before the exchange is in the list, what is added after it is in the cell. Goes from
-  the last cell to the first, 4096 cells at a time. Arguments are checked before the first exchange;
-  what a process has taken out when it is killed goes with it.
+  Each cell is exchanged atomically, so that draining counters with a `value` of 0 loses no
+  increment: what is added before the exchange is in the list, what is added after it is in the
+  cell. Goes from the last cell to the first, 4096 cells at a time. Arguments are checked before
+  the first exchange; what a process has taken out when it is killed goes with it.
 
       iex> ref = Offheap.Atomics.new(3)
       iex> Offheap.Atomics.fill(ref, 5)
@@ -688,11 +692,12 @@ defmodule Offheap.Atomics do
   defdelegate exchange_all(ref, first, count, value), to: :offheap_atomics
 
   @doc """
-  All cells as a binary: integers and floats of the cells' own width in the machine's byte order, side
-  by side in any layout. `load/2` takes it back.
+  All cells as a binary: integers and floats of the cells' own width in the machine's byte order,
+  side by side in any layout. `load/2` takes it back.
 
-  Each cell is read atomically; all together they are not one instant. More than about 64 K cells (8 K
-  padded ones) are read on a dirty scheduler. `SystemLimitError` where memory cannot hold the binary.
+  Each cell is read atomically; all together they are not one instant. More than about 64 K cells
+  (8 K padded ones) are read on a dirty scheduler. `SystemLimitError` where memory cannot hold the
+  binary.
 
       iex> ref = Offheap.Atomics.new(2, bits: 16)
       iex> Offheap.Atomics.put(ref, 2, -1)
@@ -712,8 +717,8 @@ defmodule Offheap.Atomics do
   defdelegate snapshot(ref, first, count), to: :offheap_nif, as: :atomics_snapshot
 
   @doc """
-  Sets all cells from a binary as `snapshot/1` makes it of an array of the same size, type and width,
-  as `load/3`.
+  Sets all cells from a binary as `snapshot/1` makes it of an array of the same size, type and
+  width, as `load/3`.
 
       iex> ref = Offheap.Atomics.new(2)
       iex> Offheap.Atomics.load(ref, <<3::native-64, 4::native-64>>)
@@ -727,9 +732,9 @@ defmodule Offheap.Atomics do
   @doc """
   Sets cells from `first` on from a binary, by release stores.
 
-  Raises `ArgumentError`, and changes nothing, if the binary is not whole cells or passes the array's
-  end, or if one of its floats is infinite or no number. More than 16 KiB are loaded on a dirty
-  scheduler.
+  Raises `ArgumentError`, and changes nothing, if the binary is not whole cells or passes the
+  array's end, or if one of its floats is infinite or no number. More than 16 KiB are loaded on a
+  dirty scheduler.
 
       iex> ref = Offheap.Atomics.new(3, bits: 8)
       iex> Offheap.Atomics.load(ref, 2, <<1, 2>>)

@@ -18,7 +18,8 @@
 -export([atomics_sum/1, atomics_sum/3, atomics_minimum/1, atomics_minimum/3, atomics_maximum/1,
          atomics_maximum/3, atomics_fill/2, atomics_fill/4, atomics_to_list/4,
          atomics_exchange_all/5, atomics_snapshot/1, atomics_snapshot/3, atomics_load/2,
-         atomics_load/3, atomics_load_dirty/2, atomics_load_dirty/3]).
+         atomics_load/3, atomics_load_dirty/2, atomics_load_dirty/3,
+         atomics_merge/2, atomics_merge/3, atomics_merge_dirty/2, atomics_merge_dirty/3]).
 
 %% hash
 -export([hash_blake2b/1, hash_blake2b_dirty/1, hash_file/1, hash_init/0, hash_update/2,
@@ -127,6 +128,10 @@ atomics_load(_Ref, _Binary) -> ?STUB.
 atomics_load(_Ref, _First, _Binary) -> ?STUB.
 atomics_load_dirty(_Ref, _Binary) -> ?STUB.
 atomics_load_dirty(_Ref, _First, _Binary) -> ?STUB.
+atomics_merge(_Ref, _Binary) -> ?STUB.
+atomics_merge(_Ref, _First, _Binary) -> ?STUB.
+atomics_merge_dirty(_Ref, _Binary) -> ?STUB.
+atomics_merge_dirty(_Ref, _First, _Binary) -> ?STUB.
 
 hash_blake2b(_Input) -> ?STUB.
 hash_blake2b_dirty(_Input) -> ?STUB.

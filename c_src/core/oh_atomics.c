@@ -115,6 +115,20 @@ static uint64_t f64_reduce(const void *cell, size_t step, uint64_t count,
     return oh_word_of_double(result);
 }
 
+static uint64_t f64_merge(void *cell, size_t step, uint64_t count, const unsigned char *bytes,
+                          bool saturating) {
+    oh_atomics_op_t op = saturating ? OH_ATOMICS_SATURATING_ADD : OH_ATOMICS_ADD;
+    char *p = cell;
+    oh_change_t change;
+    for (uint64_t i = 0; i < count; i++, p += step) {
+        uint64_t value;
+        memcpy(&value, bytes + i * sizeof value, sizeof value);
+        if (!f64_apply(p, op, (oh_wide_t)value, &change))
+            return i;
+    }
+    return count;
+}
+
 /* --- The types of cells --- */
 
 typedef struct {
@@ -130,12 +144,15 @@ typedef struct {
     void (*fill)(void *cell, size_t step, uint64_t count, uint64_t value);
     void (*read)(const void *cell, size_t step, uint64_t count, unsigned char *bytes);
     void (*write)(void *cell, size_t step, uint64_t count, const unsigned char *bytes);
+    uint64_t (*merge)(void *cell, size_t step, uint64_t count, const unsigned char *bytes,
+                      bool saturating);
 } type_t;
 
 /* clang-format off */
 #define INTEGER(name, least, greatest)                                                             \
     {(uint64_t)(least), (uint64_t)(greatest), name##_get, name##_put, name##_compare_exchange,     \
-     name##_apply, name##_add_bounded, name##_reduce, name##_fill, name##_read, name##_write}
+     name##_apply, name##_add_bounded, name##_reduce, name##_fill, name##_read, name##_write,      \
+     name##_merge}
 
 /* By type_of. */
 static const type_t types[] = {
@@ -150,7 +167,7 @@ static const type_t types[] = {
     /* The bits of -DBL_MAX and DBL_MAX. */
     {UINT64_C(0xffefffffffffffff), UINT64_C(0x7fefffffffffffff), oh_u64_get, oh_u64_put,
      oh_u64_compare_exchange, f64_apply, f64_add_bounded, f64_reduce, oh_u64_fill, oh_u64_read,
-     oh_u64_write},
+     oh_u64_write, f64_merge},
 };
 /* clang-format on */
 
@@ -290,6 +307,11 @@ void oh_atomics_read(const oh_atomics_t *a, uint64_t index, uint64_t count, unsi
 
 void oh_atomics_load(oh_atomics_t *a, uint64_t index, uint64_t count, const unsigned char *bytes) {
     type(a)->write(oh_atomics_cell(a, index), step(a), count, bytes);
+}
+
+uint64_t oh_atomics_merge(oh_atomics_t *a, uint64_t index, uint64_t count,
+                          const unsigned char *bytes) {
+    return type(a)->merge(oh_atomics_cell(a, index), step(a), count, bytes, a->saturating);
 }
 
 bool oh_atomics_loadable(const oh_atomics_t *a, uint64_t count, const unsigned char *bytes) {

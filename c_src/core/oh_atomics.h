@@ -24,7 +24,7 @@
  * compare_exchange        any      seq_cst, failure too                wait-free (one attempt)
  * reduce, read            any      acquire, cell by cell               wait-free; not one instant
  * fill, load              any      release, cell by cell               wait-free; not one instant
- * apply_many              any      as apply, item by item              as apply; not one instant
+ * apply_many, merge       any      as apply, one by one                as apply; not one instant
  * init, free, valid       one      the caller publishes                as the allocator
  *
  * A put or read-modify-write is ordered with every other one (a full barrier, as in OTP's atomics).
@@ -235,7 +235,13 @@ void oh_atomics_fill(oh_atomics_t *a, uint64_t index, uint64_t count, uint64_t v
 void oh_atomics_read(const oh_atomics_t *a, uint64_t index, uint64_t count, unsigned char *bytes);
 void oh_atomics_load(oh_atomics_t *a, uint64_t index, uint64_t count, const unsigned char *bytes);
 
-/* True if load may take count cells from the bytes: any integers, and doubles that are finite. */
+/* Adds what load would store, in order, up to the first sum that oh_atomics_apply refuses: returns
+ * how many were added. */
+uint64_t oh_atomics_merge(oh_atomics_t *a, uint64_t index, uint64_t count,
+                          const unsigned char *bytes);
+
+/* True if load and merge may take count cells from the bytes: any integers, and doubles that are
+ * finite. */
 bool oh_atomics_loadable(const oh_atomics_t *a, uint64_t count, const unsigned char *bytes);
 
 #endif

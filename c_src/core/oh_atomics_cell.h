@@ -155,6 +155,21 @@ static inline void OH_CELL(write)(void *cell, size_t step, uint64_t count,
     }
 }
 
+static inline uint64_t OH_CELL(merge)(void *cell, size_t step, uint64_t count,
+                                      const unsigned char *bytes, bool saturating) {
+    char *p = cell;
+    oh_change_t change;
+    for (uint64_t i = 0; i < count; i++, p += step) {
+        OH_CELL_TYPE value;
+        memcpy(&value, bytes + i * sizeof value, sizeof value);
+        if (saturating)
+            OH_CELL(apply)(p, OH_ATOMICS_SATURATING_ADD, (oh_wide_t)value, &change);
+        else
+            OH_CELL(apply)(p, OH_ATOMICS_ADD, (oh_wide_t)value, &change);
+    }
+    return count;
+}
+
 #undef OH_CELL_TYPE
 #undef OH_CELL_MIN
 #undef OH_CELL_MAX

@@ -19,8 +19,8 @@
 #define FILL_BYTES_PER_MS ((uint64_t)2 * 1000 * 1000)
 /* The cost of a snapshot that is taken on a normal scheduler, at the most: about 0.1 ms. */
 #define INLINE_BYTES ((uint64_t)512 * 1024)
-/* Bytes that are loaded on a normal scheduler, at the most: of padded cells of 8 bits, 1 MiB of
- * memory. Also in offheap_atomics.erl. */
+/* Bytes that are loaded or merged on a normal scheduler, at the most: of padded cells of 8 bits,
+ * 1 MiB of memory. Also in offheap_atomics.erl. */
 #define LOAD_BYTES ((size_t)16 * 1024)
 
 /* A one-based first cell, returned zero-based, and a number of cells from there, which may be 0. */
@@ -238,21 +238,41 @@ ERL_NIF_TERM nif_atomics_snapshot(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     return term;
 }
 
-/* (Ref, Binary), of the size of all cells, or (Ref, First, Binary). All bytes are checked before
- * the first cell is stored. */
+/* (Ref, Binary), of the size of all cells, or (Ref, First, Binary): the cells that a binary of at
+ * most bytes_max bytes is for. False: badarg, before anything is changed. */
+static bool get_load_args(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], size_t bytes_max,
+                          oh_atomics_t **a, uint64_t *index, uint64_t *count,
+                          ErlNifBinary *binary) {
+    uint64_t first = 1;
+    if (!nif_atomics_get_array(env, argv[0], a) ||
+        (argc == 3 && !nif_get_unsigned(env, argv[1], &first)) ||
+        !enif_inspect_binary(env, argv[argc - 1], binary) || binary->size > bytes_max)
+        return false;
+    *index = first - 1;
+    *count = binary->size / oh_atomics_cell_bytes(*a);
+    return binary->size % oh_atomics_cell_bytes(*a) == 0 && *index <= (*a)->size &&
+           *count <= (*a)->size - *index && (argc == 3 || *count == (*a)->size) &&
+           oh_atomics_loadable(*a, *count, binary->data);
+}
+
 static ERL_NIF_TERM load(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], size_t bytes_max) {
     oh_atomics_t *a;
-    uint64_t first = 1;
+    uint64_t index, count;
     ErlNifBinary binary;
-    if (!nif_atomics_get_array(env, argv[0], &a) ||
-        (argc == 3 && !nif_get_unsigned(env, argv[1], &first)) ||
-        !enif_inspect_binary(env, argv[argc - 1], &binary) || binary.size > bytes_max)
-        return enif_make_badarg(env);
-    uint64_t index = first - 1, count = binary.size / oh_atomics_cell_bytes(a);
-    if (binary.size % oh_atomics_cell_bytes(a) != 0 || index > a->size || count > a->size - index ||
-        (argc == 2 && count < a->size) || !oh_atomics_loadable(a, count, binary.data))
+    if (!get_load_args(env, argc, argv, bytes_max, &a, &index, &count, &binary))
         return enif_make_badarg(env);
     oh_atomics_load(a, index, count, binary.data);
+    return nif_atom.ok;
+}
+
+static ERL_NIF_TERM merge(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[], size_t bytes_max) {
+    oh_atomics_t *a;
+    uint64_t index, count;
+    ErlNifBinary binary;
+    if (!get_load_args(env, argc, argv, bytes_max, &a, &index, &count, &binary))
+        return enif_make_badarg(env);
+    if (oh_atomics_merge(a, index, count, binary.data) < count)
+        return nif_atomics_badarith(env);
     return nif_atom.ok;
 }
 
@@ -265,4 +285,14 @@ ERL_NIF_TERM nif_atomics_load(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 /* atomics_load_dirty: the same, any size. */
 ERL_NIF_TERM nif_atomics_load_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     return load(env, argc, argv, SIZE_MAX);
+}
+
+/* atomics_merge(Ref, Binary), atomics_merge(Ref, First, Binary): as atomics_load. */
+ERL_NIF_TERM nif_atomics_merge(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return merge(env, argc, argv, LOAD_BYTES);
+}
+
+/* atomics_merge_dirty: the same, any size. */
+ERL_NIF_TERM nif_atomics_merge_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return merge(env, argc, argv, SIZE_MAX);
 }

@@ -53,6 +53,10 @@ NIF(atomics_load, 2, 0)
 NIF(atomics_load, 3, 0)
 NIF(atomics_load_dirty, 2, DIRTY_CPU)
 NIF(atomics_load_dirty, 3, DIRTY_CPU)
+NIF(atomics_merge, 2, 0)
+NIF(atomics_merge, 3, 0)
+NIF(atomics_merge_dirty, 2, DIRTY_CPU)
+NIF(atomics_merge_dirty, 3, DIRTY_CPU)
 
 /* hash */
 NIF(hash_blake2b, 1, 0)

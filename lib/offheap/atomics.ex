@@ -746,4 +746,36 @@ defmodule Offheap.Atomics do
   """
   @spec load(t(), index(), binary()) :: :ok
   defdelegate load(ref, first, binary), to: :offheap_atomics
+
+  @doc """
+  Adds to all cells what a binary holds that `snapshot/1` made of an array of the same size, type
+  and width, as `merge/3`.
+
+      iex> [here, there] = for _ <- 1..2, do: Offheap.Atomics.new(2)
+      iex> Offheap.Atomics.put_many(here, [{1, 10}, {2, 20}])
+      iex> Offheap.Atomics.put_many(there, [{1, 1}, {2, 2}])
+      iex> Offheap.Atomics.merge(here, Offheap.Atomics.snapshot(there))
+      :ok
+      iex> Offheap.Atomics.to_list(here)
+      [11, 22]
+  """
+  @spec merge(t(), binary()) :: :ok
+  defdelegate merge(ref, binary), to: :offheap_atomics
+
+  @doc """
+  Adds the numbers of a binary to cells from `first` on, in order: `add/3` of each.
+
+  The quickest way to add to many cells: 2 ns for each. Raises `ArgumentError`, and changes nothing,
+  where `load/3` does. Where a float would not be finite, `ArithmeticError` is raised when the cells
+  before it have been added to. More than 16 KiB are merged on a dirty scheduler.
+
+      iex> ref = Offheap.Atomics.new(3, bits: 8)
+      iex> Offheap.Atomics.fill(ref, 1)
+      iex> Offheap.Atomics.merge(ref, 2, <<5, -5>>)
+      :ok
+      iex> Offheap.Atomics.to_list(ref)
+      [1, 6, -4]
+  """
+  @spec merge(t(), index(), binary()) :: :ok
+  defdelegate merge(ref, first, binary), to: :offheap_atomics
 end

@@ -434,6 +434,18 @@ static void check_ranges(const oh_atomics_options_t *options) {
         ck_assert_uint_eq(oh_atomics_get(&b, i),
                           i >= FIRST && i < FIRST + COUNT ? value(&a, i) : 0);
 
+    /* Added: twice what was there. */
+    ck_assert_uint_eq(oh_atomics_merge(&b, FIRST, COUNT, bytes + 1), COUNT);
+    for (uint64_t i = 0; i < SIZE; i++) {
+        uint64_t once = i >= FIRST && i < FIRST + COUNT ? value(&a, i) : 0, twice;
+        if (options->kind == OH_ATOMICS_FLOAT)
+            twice = word(2 * oh_double_of_word(once));
+        else
+            twice = (uint64_t)model(options, OH_ATOMICS_ADD, (int64_t)once, (int64_t)once);
+        ck_assert_uint_eq(oh_atomics_get(&b, i), twice);
+    }
+    oh_atomics_load(&b, FIRST, COUNT, bytes + 1);
+
     oh_atomics_fill(&b, 2, 2, oh_atomics_greatest(&b));
     oh_atomics_fill(&b, 9, 0, oh_atomics_least(&b));
     for (uint64_t i = 0; i < 5; i++)
@@ -456,6 +468,20 @@ START_TEST(a_sum_wraps) {
     oh_atomics_put(&a, 2, 3);
     ck_assert_uint_eq(oh_atomics_reduce(&a, 1, 2, OH_ATOMICS_SUM, 0), 2);
     ck_assert_uint_eq(oh_atomics_reduce(&a, 0, 4, OH_ATOMICS_SUM, 1000), 1102);
+    end(&a);
+}
+END_TEST
+
+START_TEST(a_merge_ends_at_the_first_sum_that_is_not_finite) {
+    oh_atomics_t a = make_with(3, &floats);
+    double doubles[] = {1.0, DBL_MAX, 1.0};
+    unsigned char bytes[sizeof doubles];
+    memcpy(bytes, doubles, sizeof bytes);
+    oh_atomics_put(&a, 1, word(DBL_MAX));
+    ck_assert_uint_eq(oh_atomics_merge(&a, 0, 3, bytes), 1);
+    ck_assert_uint_eq(oh_atomics_get(&a, 0), word(1.0));
+    ck_assert_uint_eq(oh_atomics_get(&a, 1), word(DBL_MAX));
+    ck_assert_uint_eq(oh_atomics_get(&a, 2), 0);
     end(&a);
 }
 END_TEST
@@ -572,6 +598,7 @@ int main(void) {
     tcase_add_test(tcase, items_are_applied_in_order_up_to_the_first_that_is_refused);
     tcase_add_test(tcase, ranges_keep_to_their_cells);
     tcase_add_test(tcase, a_sum_wraps);
+    tcase_add_test(tcase, a_merge_ends_at_the_first_sum_that_is_not_finite);
     tcase_add_test(tcase, bytes_with_a_float_that_is_not_finite_are_refused);
     tcase_add_test(tcase, an_array_with_an_infinite_float_is_not_sound);
     tcase_add_test(tcase, options_that_no_array_has_are_refused);

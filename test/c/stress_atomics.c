@@ -164,6 +164,15 @@ static void *feeder(void *arg) {
     return NULL;
 }
 
+/* As feeder: one to each cell at a time. */
+static void *merger(void *arg) {
+    static const uint64_t ones[CELLS] = {1, 1, 1, 1, 1, 1, 1, 1};
+    (void)arg;
+    for (int i = 0; i < STEPS / CELLS; i++)
+        oh_atomics_merge(&array, 0, CELLS, (const unsigned char *)ones);
+    return NULL;
+}
+
 static uint64_t drained;
 
 static void *drainer(void *arg) {
@@ -249,7 +258,7 @@ static void stress_words(void) {
     expect(oh_atomics_get(&array, 6) == (1u << THREADS) - 1);
 
     fresh(plain);
-    run((void *(*[])(void *)){feeder, feeder, feeder, drainer}, THREADS);
+    run((void *(*[])(void *)){feeder, feeder, merger, drainer}, THREADS);
     expect(drained + sum(0, CELLS) == (uint64_t)(THREADS - 1) * STEPS);
 }
 

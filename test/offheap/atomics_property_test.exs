@@ -193,7 +193,9 @@ defmodule Offheap.AtomicsPropertyTest do
       {:exchange_all, [value]},
       {:exchange_all, range ++ [value]},
       {:load, [binary(model)]},
-      {:load, [first(), binary(model)]}
+      {:load, [first(), binary(model)]},
+      {:merge, [binary(model)]},
+      {:merge, [first(), binary(model)]}
     ]
 
     oneof(one ++ many ++ others)

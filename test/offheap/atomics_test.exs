@@ -812,6 +812,34 @@ defmodule Offheap.AtomicsTest do
       end
     end
 
+    test "are added cell by cell, wrapping or saturating, of any size" do
+      for opts <- @kinds, size <- [1, 100, 20_000], overflow <- [:default, :saturate] do
+        opts = if overflow == :default, do: opts, else: [{:overflow, :saturate} | opts]
+        ref = Atomics.new(size, opts)
+        max = Atomics.info(ref).max
+        Atomics.fill(ref, 5)
+        Atomics.put(ref, size, max)
+        from = Atomics.new(size, opts)
+        Atomics.fill(from, 2)
+        Atomics.put(from, size, 1)
+        assert Atomics.merge(ref, Atomics.snapshot(from)) == :ok
+        assert Atomics.sum(ref, 1, size - 1) == 7 * (size - 1)
+
+        expected =
+          if overflow == :default and opts[:type] != :float, do: limits(opts), else: {max, 0}
+
+        assert Atomics.get(ref, size) == elem(expected, 0)
+      end
+    end
+
+    test "are added up to the float that would not be finite" do
+      ref = Atomics.new(3, type: :float)
+      Atomics.put(ref, 2, @max)
+      binary = <<1.0::float-native, @max::float-native, 1.0::float-native>>
+      assert_raise ArithmeticError, fn -> Atomics.merge(ref, binary) end
+      assert Atomics.to_list(ref) == [1.0, @max, 0.0]
+    end
+
     test "go to the cells from an index on" do
       ref = Atomics.new(4, bits: 32)
       assert Atomics.load(ref, 2, <<1::native-32, -1::native-32>>) == :ok
@@ -839,10 +867,12 @@ defmodule Offheap.AtomicsTest do
               {1, nil}
             ] do
           assert_raise ArgumentError, fn -> Atomics.load(ref, first, binary) end
+          assert_raise ArgumentError, fn -> Atomics.merge(ref, first, binary) end
         end
 
         for binary <- [binary_part(whole, 0, 4 * size - 4), whole <> <<1::32>>, "", <<1::1>>, :a] do
           assert_raise ArgumentError, fn -> Atomics.load(ref, binary) end
+          assert_raise ArgumentError, fn -> Atomics.merge(ref, binary) end
         end
 
         assert Atomics.sum(ref) == 0
@@ -856,16 +886,20 @@ defmodule Offheap.AtomicsTest do
         binary = :binary.copy(<<1.0::float-native>>, size - 1) <> <<bad::native-64>>
         assert_raise ArgumentError, fn -> Atomics.load(ref, binary) end
         assert_raise ArgumentError, fn -> Atomics.load(ref, 1, binary) end
+        assert_raise ArgumentError, fn -> Atomics.merge(ref, binary) end
         assert Atomics.sum(ref) == 0.0
       end
     end
 
     test "the stub refuses what a normal scheduler should not load" do
       ref = Atomics.new(100_000, bits: 8)
-      assert :offheap_nif.atomics_load(ref, 1, :binary.copy("x", 16_384)) == :ok
 
-      assert_raise ArgumentError, fn ->
-        :offheap_nif.atomics_load(ref, 1, :binary.copy("x", 16_385))
+      for f <- [:atomics_load, :atomics_merge] do
+        assert apply(:offheap_nif, f, [ref, 1, :binary.copy("x", 16_384)]) == :ok
+
+        assert_raise ArgumentError, fn ->
+          apply(:offheap_nif, f, [ref, 1, :binary.copy("x", 16_385)])
+        end
       end
     end
   end
@@ -887,6 +921,7 @@ defmodule Offheap.AtomicsTest do
           [sum: [1, 1], minimum: [1, 1], maximum: [1, 1], to_list: [1, 1], snapshot: [1, 1]] ++
           [fill: [1, 1, 1], exchange_all: [1], exchange_all: [1, 1, 1], get_many: [[1]]] ++
           [put_many: [[{1, 1}]], add_many: [[{1, 1}]], update_many: [[{1, :add, 1}]]] ++
+          [merge: [<<1::64>>], merge: [1, <<1::64>>]] ++
           [load: [<<1::64>>], load: [1, <<1::64>>], load: [1, :binary.copy(<<1::64>>, 10_000)]]
 
       for wrong <- [make_ref(), :atomics.new(1, []), self(), 1, :a, nil, []] do

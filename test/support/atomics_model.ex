@@ -144,17 +144,19 @@ defmodule Offheap.AtomicsModel do
     {for(v <- values(a, first, count), into: <<>>, do: encode(a, v)), a}
   end
 
-  defp run(a, :load, [binary]) do
-    unless is_binary(binary) and bit_size(binary) == a.size * a.bits, do: bad()
-    run(a, :load, [1, binary])
-  end
+  for {f, op} <- [load: :put, merge: :add] do
+    defp run(a, unquote(f), [binary]) do
+      unless is_binary(binary) and bit_size(binary) == a.size * a.bits, do: bad()
+      run(a, unquote(f), [1, binary])
+    end
 
-  defp run(a, :load, [first, binary]) do
-    unless is_binary(binary) and rem(bit_size(binary), a.bits) == 0, do: bad()
-    range = range(a, first, div(bit_size(binary), a.bits))
-    values = decode(a, binary)
-    unless length(values) == Enum.count(range), do: bad()
-    {:ok, Enum.reduce(Enum.zip(range, values), a, fn {i, v}, a -> store(a, i, v) end)}
+    defp run(a, unquote(f), [first, binary]) do
+      unless is_binary(binary) and rem(bit_size(binary), a.bits) == 0, do: bad()
+      range = range(a, first, div(bit_size(binary), a.bits))
+      values = decode(a, binary)
+      unless length(values) == Enum.count(range), do: bad()
+      run(a, :update_many, [for({i, v} <- Enum.zip(range, values), do: {i, unquote(op), v})])
+    end
   end
 
   # --- Operations ---

@@ -32,7 +32,7 @@ defmodule Offheap.Bench.Scenarios.Atomics do
   defloop(max_same(ref, _i), do: Atomics.max(ref, 1, 5))
   defloop(otp_max_same(ref, _i), do: otp_max(ref, 1, 5))
 
-  # The loop counts down: from far below zero every value is a new maximum.
+  # More than what is there: always a new maximum.
   defloop(max_new(ref, i), do: Atomics.max(ref, 1, Atomics.get(ref, 1) + i))
   defloop(otp_max_new(ref, i), do: otp_max(ref, 1, :atomics.get(ref, 1) + i))
 

@@ -3,7 +3,7 @@
 
 static void atomics_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    oh_atomics_free(&((nif_atomics_t *)obj)->array);
+    oh_atomics_free(obj);
 }
 
 ErlNifResourceTypeInit nif_type_init_atomics = {.dtor = atomics_destroy, .members = 1};
@@ -56,13 +56,13 @@ ERL_NIF_TERM nif_atomics_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         !nif_get_unsigned(env, argv[2], &options.bits) ||
         !nif_get_bool(argv[3], &options.saturating) || !nif_get_bool(argv[4], &options.padded))
         return enif_make_badarg(env);
-    nif_atomics_t *resource = enif_alloc_resource(nif_type_atomics, sizeof *resource);
-    oh_status_t status = oh_atomics_init(&resource->array, size, &options);
+    oh_atomics_t *a = enif_alloc_resource(nif_type_atomics, sizeof *a);
+    oh_status_t status = oh_atomics_init(a, size, &options);
     /* Memory that is not there is the caller's size too large, as atomics:new/2 has it. */
     ERL_NIF_TERM result = status == OH_OK
-                              ? enif_make_resource(env, resource)
+                              ? enif_make_resource(env, a)
                               : nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);
-    enif_release_resource(resource);
+    enif_release_resource(a);
     return result;
 }
 
@@ -93,7 +93,7 @@ ERL_NIF_TERM nif_atomics_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
         enif_make_uint64(env, a->size),
         nif_atomics_make_value(env, a, oh_atomics_greatest(a)),
         nif_atomics_make_value(env, a, oh_atomics_least(a)),
-        enif_make_uint64(env, sizeof(nif_atomics_t) + oh_atomics_bytes(a)),
+        enif_make_uint64(env, sizeof *a + oh_atomics_bytes(a)),
         a->kind == OH_ATOMICS_FLOAT ? nif_atom.float_ : nif_atom.integer,
         enif_make_uint(env, a->bits),
         overflow(a),

@@ -1,5 +1,5 @@
 /*
- * nif_atomics: what the glue of atomics shares: the resource, its arguments, its values as terms.
+ * nif_atomics: what the glue of atomics shares: arguments, and values as terms.
  *
  *   nif_atomics.c        arrays; operations on one cell
  *   nif_atomics_many.c   lists of cells
@@ -12,17 +12,9 @@
 
 #include "../core/oh_atomics.h"
 
-/* The resource nif_type_atomics. */
-typedef struct {
-    oh_atomics_t array;
-} nif_atomics_t;
-
+/* The resource nif_type_atomics is the array's header. */
 static inline bool nif_atomics_get_array(ErlNifEnv *env, ERL_NIF_TERM term, oh_atomics_t **a) {
-    nif_atomics_t *resource;
-    if (!enif_get_resource(env, term, nif_type_atomics, (void **)&resource))
-        return false;
-    *a = &resource->array;
-    return true;
+    return enif_get_resource(env, term, nif_type_atomics, (void **)a);
 }
 
 /* A one-based index, returned zero-based. */
@@ -42,11 +34,18 @@ bool nif_atomics_get_value_any(ErlNifEnv *env, const oh_atomics_t *a, ERL_NIF_TE
 /* A value that a cell can hold, as a word. */
 static inline bool nif_atomics_get_value(ErlNifEnv *env, const oh_atomics_t *a, ERL_NIF_TERM term,
                                          uint64_t *out) {
-    ErlNifSInt64 value;
     if (oh_likely(a->words && a->kind == OH_ATOMICS_SIGNED)) {
+        ErlNifSInt64 value;
         if (!enif_get_int64(env, term, &value))
             return false;
         *out = (uint64_t)value;
+        return true;
+    }
+    if (oh_likely(a->words && a->kind == OH_ATOMICS_UNSIGNED)) {
+        ErlNifUInt64 value;
+        if (!enif_get_uint64(env, term, &value))
+            return false;
+        *out = value;
         return true;
     }
     return nif_atomics_get_value_any(env, a, term, out);

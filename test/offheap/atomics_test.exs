@@ -364,6 +364,23 @@ defmodule Offheap.AtomicsTest do
       end
     end
 
+    test "the stub makes no other arrays either" do
+      new = &apply(:offheap_nif, :atomics_new, &1)
+      assert is_reference(new.([1, :signed, 64, false, false]))
+
+      for wrong <- [
+            [0, :signed, 64, false, false],
+            [1, :double, 64, false, false],
+            [1, :signed, 24, false, false],
+            [1, :float, 32, false, false],
+            [1, :signed, 1 <<< 64, false, false],
+            [1, :signed, 64, 1, false],
+            [1, :signed, 64, false, nil]
+          ] do
+        assert_raise ArgumentError, fn -> new.(wrong) end
+      end
+    end
+
     test "sizes that memory cannot hold raise, of padded cells too" do
       for opts <- [[layout: :padded], [bits: 8], [type: :float, layout: :padded]],
           size <- [(1 <<< 40) + 1, 1 <<< 58, 1 <<< 61, 1 <<< 63, 1 <<< 70] do
@@ -720,6 +737,25 @@ defmodule Offheap.AtomicsTest do
       assert Atomics.to_list(ref) == [0, 0, 0]
     end
 
+    test "the stub of exchange_all refuses ranges beyond its bound, and changes nothing" do
+      ref = Atomics.new(10_000)
+
+      for {first, last, value, tail} <- [
+            {1, 4097, 1, []},
+            {0, 5, 1, []},
+            {9999, 10_001, 1, []},
+            {1, 5, 1.0, []},
+            {1, 5, 1, :tail}
+          ] do
+        assert_raise ArgumentError, fn ->
+          :offheap_nif.atomics_exchange_all(ref, first, last, value, tail)
+        end
+      end
+
+      assert Atomics.sum(ref) == 0
+      assert length(:offheap_nif.atomics_exchange_all(ref, 1, 4096, 1, [])) == 4096
+    end
+
     test "those that leave the array are refused, and change nothing" do
       ref = Atomics.new(3)
 
@@ -891,7 +927,7 @@ defmodule Offheap.AtomicsTest do
       end
     end
 
-    test "the stub refuses what a normal scheduler should not load" do
+    test "the stubs refuse what a normal scheduler should not load" do
       ref = Atomics.new(100_000, bits: 8)
 
       for f <- [:atomics_load, :atomics_merge] do

@@ -66,6 +66,16 @@ defmodule Offheap.Bench.Scenarios.Atomics do
     otp_min(ref, 3, i)
   end
 
+  defloop(float_update_many(ref, i),
+    do: Atomics.update_many(ref, [{1, :add, 1}, {2, :add, i}, {3, :max, i}])
+  )
+
+  defloop otp_float_update_many(ref, i) do
+    :atomics.add(ref, 1, 1)
+    otp_add_float(ref, 2, i)
+    otp_max(ref, 3, i)
+  end
+
   @pairs for i <- 1..100, do: {i * 10, i}
   @floats for i <- 1..100, do: {i * 10, i / 4}
   @indices for i <- 1..100, do: i * 10
@@ -323,6 +333,8 @@ defmodule Offheap.Bench.Scenarios.Atomics do
   defp float do
     [
       {"float add", "CAS loop", &__MODULE__.float_add/2, &__MODULE__.otp_float_add/2},
+      {"update_many: count, float sum, max", "add, CAS loops", &__MODULE__.float_update_many/2,
+       &__MODULE__.otp_float_update_many/2},
       {"float add_many, 100 cells", "CAS loops", &__MODULE__.float_add_many/2,
        &__MODULE__.otp_float_add_many/2},
       {"float sum of 1000 cells", "loop over :atomics.get", &__MODULE__.float_sum/2,

@@ -113,7 +113,7 @@ static oh_status_t put(ErlNifEnv *env, const nif_lease_t *lease, const uint64_t 
  * binaries. */
 ERL_NIF_TERM nif_buffer_write(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     nif_lease_t lease;
-    uint64_t offset;
+    uint64_t offset = 0;
     data_t data;
     bool full = false;
     if (!nif_buffer_get(env, argv[0], &lease) ||

@@ -8,26 +8,6 @@ bool nif_get_bool(ERL_NIF_TERM term, bool *out) {
     return *out || enif_is_identical(term, nif_atom.false_);
 }
 
-bool nif_get_signed(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
-    ErlNifSInt64 value;
-    if (!enif_get_int64(env, term, &value))
-        return false;
-    *out = (uint64_t)value;
-    return true;
-}
-
-bool nif_get_unsigned(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
-    ErlNifUInt64 value;
-    if (!enif_get_uint64(env, term, &value))
-        return false;
-    *out = value;
-    return true;
-}
-
-bool nif_get_increment(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t *out) {
-    return nif_get_signed(env, term, out) || nif_get_unsigned(env, term, out);
-}
-
 bool nif_get_float(ErlNifEnv *env, ERL_NIF_TERM term, double *out) {
     ErlNifSInt64 signed_value;
     ErlNifUInt64 unsigned_value;

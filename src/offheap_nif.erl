@@ -40,6 +40,11 @@
 -export([store_insert/2, store_insert_new/2, store_put/3, store_delete_key/2, store_take/2,
          store_update_counter/3, store_replace/3]).
 
+%% counters
+-export([counters_new/2, counters_get/2, counters_add/3, counters_put/3, counters_sum_reset/2,
+         counters_size/1, counters_info/1, counters_sum/1, counters_to_list/1,
+         counters_to_list_reset/1, counters_to_binary/2]).
+
 -on_load(init/0).
 
 %% Where the library is looked for: the application's priv folder, or beside the ebin folder that this
@@ -184,3 +189,15 @@ store_delete_key(_Store, _Key) -> ?STUB.
 store_take(_Store, _Key) -> ?STUB.
 store_update_counter(_Store, _Key, _Operation) -> ?STUB.
 store_replace(_Store, _Old, _New) -> ?STUB.
+
+counters_new(_Size, _Stripes) -> ?STUB.
+counters_get(_Ref, _Index) -> ?STUB.
+counters_add(_Ref, _Index, _Increment) -> ?STUB.
+counters_put(_Ref, _Index, _Value) -> ?STUB.
+counters_sum_reset(_Ref, _Index) -> ?STUB.
+counters_size(_Ref) -> ?STUB.
+counters_info(_Ref) -> ?STUB.
+counters_sum(_Ref) -> ?STUB.
+counters_to_list(_Ref) -> ?STUB.
+counters_to_list_reset(_Ref) -> ?STUB.
+counters_to_binary(_Ref, _First) -> ?STUB.

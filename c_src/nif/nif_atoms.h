@@ -75,3 +75,6 @@ ATOM_NAMED(protected_, "protected")
 ATOM_NAMED(private_, "private")
 ATOM(done)
 ATOM(general)
+
+/* counters */
+ATOM(stripes)

@@ -14,3 +14,6 @@ RESOURCE(buffer, 1)
 RESOURCE(payload, 1)
 RESOURCE(file, 1)
 RESOURCE(store, 1)
+
+/* counters */
+RESOURCE(counters, 1)

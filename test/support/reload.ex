@@ -5,7 +5,7 @@ defmodule Offheap.Reload do
   beside it use the library too.
   """
 
-  alias Offheap.Atomics
+  alias Offheap.{Atomics, Counter}
 
   @doc "Runs the scenario in a new emulator; returns `{output, exit_status}`."
   def run(scenario) do
@@ -166,10 +166,15 @@ defmodule Offheap.Reload do
     table = :offheap_store.new(:reload, [:set, :public])
 
     for i <- 1..2000, do: :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
-    %{small: small, large: large, float: float, narrow: narrow, table: table}
+    counters = Counter.new(3)
+    Counter.put(counters, 2, 42)
+
+    %{small: small, large: large, float: float, narrow: narrow, table: table, counters: counters}
   end
 
-  defp use_handles(%{small: small, large: large, float: float, narrow: narrow, table: table}) do
+  defp use_handles(handles) do
+    %{small: small, large: large, float: float, narrow: narrow} = handles
+    %{table: table, counters: counters} = handles
     42 = Atomics.get(small, 2)
     Atomics.add(small, 1, 1)
     [_, 42, 0] = Atomics.to_list(small)
@@ -186,6 +191,10 @@ defmodule Offheap.Reload do
     end
 
     :offheap_store.insert(table, {make_ref(), :binary.copy("x", 100)})
+
+    # Threads may add to other stripes by one library's count than by another's.
+    Counter.add(counters, 1, 1)
+    [_, 42, 0] = Counter.to_list(counters)
   end
 
   defp work(handles, counter) do

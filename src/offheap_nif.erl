@@ -45,6 +45,10 @@
          counters_size/1, counters_info/1, counters_sum/1, counters_to_list/1,
          counters_to_list_reset/1, counters_to_binary/2]).
 
+%% id generators
+-export([id_generator_new/5, id_generator_next/1, id_generator_next/2, id_generator_next_n/2,
+         id_generator_next_n/3, id_generator_info/1]).
+
 -on_load(init/0).
 
 %% Where the library is looked for: the application's priv folder, or beside the ebin folder that this
@@ -201,3 +205,10 @@ counters_sum(_Ref) -> ?STUB.
 counters_to_list(_Ref) -> ?STUB.
 counters_to_list_reset(_Ref) -> ?STUB.
 counters_to_binary(_Ref, _First) -> ?STUB.
+
+id_generator_new(_Node, _EpochMs, _NodeBits, _SequenceBits, _AheadMs) -> ?STUB.
+id_generator_next(_Ref) -> ?STUB.
+id_generator_next(_Ref, _NowMs) -> ?STUB.
+id_generator_next_n(_Ref, _N) -> ?STUB.
+id_generator_next_n(_Ref, _N, _NowMs) -> ?STUB.
+id_generator_info(_Ref) -> ?STUB.

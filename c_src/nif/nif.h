@@ -76,6 +76,9 @@ bool nif_get_float(ErlNifEnv *env, ERL_NIF_TERM term, double *out);
 ERL_NIF_TERM nif_ok(ErlNifEnv *env, ERL_NIF_TERM term);
 /* {error, Reason} */
 ERL_NIF_TERM nif_error(ErlNifEnv *env, ERL_NIF_TERM reason);
+/* The list of count terms, followed by those of list. */
+ERL_NIF_TERM nif_prepend(ErlNifEnv *env, const ERL_NIF_TERM terms[], unsigned count,
+                         ERL_NIF_TERM list);
 /* A core status as a term: ok, or {error, Reason} with the status's own name; OH_BADARG and
  * OH_CLOSED raise badarg, OH_LIMIT raises system_limit, OH_ERRNO becomes {error, enoent} and the
  * like from error_number. */

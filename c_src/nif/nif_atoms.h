@@ -78,3 +78,12 @@ ATOM(general)
 
 /* counters */
 ATOM(stripes)
+
+/* id generators */
+ATOM(node)
+ATOM(epoch_ms)
+ATOM(node_bits)
+ATOM(sequence_bits)
+ATOM(exhaustion)
+ATOM(borrow)
+ATOM(batch_max)

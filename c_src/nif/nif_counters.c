@@ -175,16 +175,6 @@ ERL_NIF_TERM nif_counters_sum(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     return sum_from(env, 3, start);
 }
 
-/* count terms before list. A list from an array takes half the time. */
-static ERL_NIF_TERM prepend(ErlNifEnv *env, const ERL_NIF_TERM terms[], uint64_t count,
-                            ERL_NIF_TERM list) {
-    if (enif_is_empty_list(env, list))
-        return enif_make_list_from_array(env, terms, (unsigned)count);
-    for (uint64_t i = count; i > 0; i--)
-        list = enif_make_list_cell(env, terms[i - 1], list);
-    return list;
-}
-
 /* Continuation of counters_to_list: (Ref, Reset, Left, Tail): the first Left counters are still to
  * be put before Tail. */
 static ERL_NIF_TERM to_list_from(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
@@ -205,7 +195,7 @@ static ERL_NIF_TERM to_list_from(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
         for (uint64_t i = 0; i < count; i++)
             terms[i] = make_value(env, reset ? oh_counters_take(c, left + i)
                                              : oh_counters_get(c, left + i));
-        list = prepend(env, terms, count, list);
+        list = nif_prepend(env, terms, (unsigned)count, list);
         if (nif_charge(env, count * cost, CELLS_PER_MS) && left > 0) {
             ERL_NIF_TERM next[] = {argv[0], argv[1], enif_make_uint64(env, left), list};
             return enif_schedule_nif(env, "counters_to_list", 0, to_list_from, 4, next);

@@ -17,3 +17,6 @@ RESOURCE(store, 1)
 
 /* counters */
 RESOURCE(counters, 1)
+
+/* id generators */
+RESOURCE(id_generator, 1)

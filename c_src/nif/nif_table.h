@@ -127,3 +127,11 @@ NIF(counters_sum, 1, 0)
 NIF(counters_to_list, 1, 0)
 NIF(counters_to_list_reset, 1, 0)
 NIF(counters_to_binary, 2, 0)
+
+/* id generators */
+NIF(id_generator_new, 5, 0)
+NIF(id_generator_next, 1, 0)
+NIF(id_generator_next, 2, 0)
+NIF(id_generator_next_n, 2, 0)
+NIF(id_generator_next_n, 3, 0)
+NIF(id_generator_info, 1, 0)

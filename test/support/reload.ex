@@ -5,7 +5,7 @@ defmodule Offheap.Reload do
   beside it use the library too.
   """
 
-  alias Offheap.{Atomics, Counter}
+  alias Offheap.{Atomics, Counter, IdGenerator}
 
   @doc "Runs the scenario in a new emulator; returns `{output, exit_status}`."
   def run(scenario) do
@@ -168,13 +168,22 @@ defmodule Offheap.Reload do
     for i <- 1..2000, do: :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
     counters = Counter.new(3)
     Counter.put(counters, 2, 42)
+    ids = IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000})
 
-    %{small: small, large: large, float: float, narrow: narrow, table: table, counters: counters}
+    %{
+      small: small,
+      large: large,
+      float: float,
+      narrow: narrow,
+      table: table,
+      counters: counters,
+      ids: ids
+    }
   end
 
   defp use_handles(handles) do
     %{small: small, large: large, float: float, narrow: narrow} = handles
-    %{table: table, counters: counters} = handles
+    %{table: table, counters: counters, ids: ids} = handles
     42 = Atomics.get(small, 2)
     Atomics.add(small, 1, 1)
     [_, 42, 0] = Atomics.to_list(small)
@@ -195,6 +204,9 @@ defmodule Offheap.Reload do
     # Threads may add to other stripes by one library's count than by another's.
     Counter.add(counters, 1, 1)
     [_, 42, 0] = Counter.to_list(counters)
+
+    [first, second] = IdGenerator.next_n(ids, 2)
+    true = first < second and second < IdGenerator.next(ids)
   end
 
   defp work(handles, counter) do

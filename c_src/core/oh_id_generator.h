@@ -2,8 +2,8 @@
  * oh_id_generator: unique, rising 63-bit ids of the time, a node's number and a sequence number,
  * after Twitter's Snowflake (2010).
  *
- *     bit 63   62 ..                    node_bits + sequence_bits     sequence_bits ..         0
- *         0 | milliseconds since the epoch | node                    | sequence               |
+ *     bits    1   the others                     node_bits   sequence_bits
+ *           | 0 | milliseconds since the epoch | node      | sequence      |
  *
  * Milliseconds and sequence without the node, in one number, are a slot: (ms << sequence_bits) |
  * sequence. The generator is one word, the first slot not given out yet, and only ever raises it. A

@@ -1,5 +1,4 @@
-/* offheap_id_generator: arguments, calls, terms. Every function is O(1) but next_n, which yields.
- */
+/* offheap_id_generator: arguments, calls, terms. All functions but next_n are O(1); it yields. */
 #include "nif.h"
 
 #include "../core/oh_id_generator.h"

@@ -167,13 +167,15 @@ END_TEST
 START_TEST(the_last_bits_of_the_time_are_used_and_no_more) {
     static const struct {
         unsigned node_bits, sequence_bits;
-    } shapes[] = {{8, 10}, {0, 24}, {12, 12}, {23, 1}, {0, 11}};
+    } shapes[] = {{8, 10}, {0, 24}, {12, 12}, {23, 1}, {0, 12}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         for (int64_t ahead_ms = 0; ahead_ms <= DAY; ahead_ms += DAY) {
             oh_id_generator_t g = make(shapes[i].node_bits, shapes[i].sequence_bits, ahead_ms);
             int64_t end = (int64_t)1 << (63 - shapes[i].node_bits - shapes[i].sequence_bits);
             uint64_t all = (uint64_t)1 << shapes[i].sequence_bits;
             ck_assert_int_eq(refused(&g, 1, end), OH_ID_NEVER);
+            /* Shifted to a slot it would be 2^64 where there are no node bits. */
+            ck_assert_int_eq(refused(&g, 1, 2 * end), OH_ID_NEVER);
             ck_assert_uint_eq(take(&g, 1, end - 2), g.slots_end - 2 * all);
             ck_assert_uint_eq(take(&g, 1, end - 1), g.slots_end - all);
             oh_store_relaxed(&g.next, g.slots_end - 1);

@@ -4,10 +4,6 @@
 
 #include "../core/oh_counters.h"
 
-typedef struct {
-    oh_counters_t array;
-} counters_t;
-
 /* Cells that a chunked call works on before it looks at the time slice: some 300 us at the worst,
  * when each is exchanged and its line is another processor's. */
 #define CHUNK_CELLS 16384
@@ -23,17 +19,13 @@ typedef struct {
 
 static void counters_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    oh_counters_free(&((counters_t *)obj)->array);
+    oh_counters_free(obj);
 }
 
 ErlNifResourceTypeInit nif_type_init_counters = {.dtor = counters_destroy, .members = 1};
 
 OH_ALWAYS_INLINE bool get_counters(ErlNifEnv *env, ERL_NIF_TERM term, oh_counters_t **out) {
-    void *obj;
-    if (!enif_get_resource(env, term, nif_type_counters, &obj))
-        return false;
-    *out = &((counters_t *)obj)->array;
-    return true;
+    return enif_get_resource(env, term, nif_type_counters, (void **)out);
 }
 
 /* The array and a one-based index, returned zero-based. */
@@ -67,13 +59,13 @@ ERL_NIF_TERM nif_counters_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
                       ? (uint64_t)info.scheduler_threads
                       : OH_COUNTERS_STRIPES_MAX;
     }
-    counters_t *obj = enif_alloc_resource(nif_type_counters, sizeof *obj);
-    oh_status_t status = oh_counters_init(&obj->array, size, stripes);
+    oh_counters_t *c = enif_alloc_resource(nif_type_counters, sizeof *c);
+    oh_status_t status = oh_counters_init(c, size, stripes);
     /* Memory that is not there is the caller's size too large, as counters:new/2 has it. */
     ERL_NIF_TERM result = status == OH_OK
-                              ? enif_make_resource(env, obj)
+                              ? enif_make_resource(env, c)
                               : nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);
-    enif_release_resource(obj);
+    enif_release_resource(c);
     return result;
 }
 
@@ -138,7 +130,7 @@ ERL_NIF_TERM nif_counters_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     ERL_NIF_TERM values[] = {
         enif_make_uint64(env, c->size),
         enif_make_uint64(env, oh_counters_stripes(c)),
-        enif_make_uint64(env, sizeof(counters_t) + oh_counters_bytes(c)),
+        enif_make_uint64(env, sizeof *c + oh_counters_bytes(c)),
     };
     ERL_NIF_TERM map;
     enif_make_map_from_arrays(env, keys, values, 3, &map);

@@ -202,7 +202,7 @@ START_TEST(a_refusal_tells_exactly_how_long_to_wait) {
     for (int64_t ahead_ms = 0; ahead_ms <= 5; ahead_ms++) {
         oh_id_generator_t g = make(3, 3, ahead_ms);
         int64_t now = -10;
-        for (int i = 0; i < 20000; i++) {
+        for (int i = 0; i < 4000; i++) {
             uint64_t count = 1 + random_word(&seed) % oh_id_generator_batch_max(&g);
             uint64_t first, before = oh_load_relaxed(&g.next);
             int64_t wait_ms;

@@ -49,6 +49,14 @@
 -export([id_generator_new/5, id_generator_next/1, id_generator_next/2, id_generator_next_n/2,
          id_generator_next_n/3, id_generator_info/1]).
 
+%% rate limiters, concurrency limiters
+-export([rate_limiter_new/4, rate_limiter_new_keyed/3, rate_limiter_take/2, rate_limiter_take/3,
+         rate_limiter_take/4, rate_limiter_peek/2, rate_limiter_peek/3, rate_limiter_peek/4,
+         rate_limiter_refund/3, rate_limiter_reset/2, rate_limiter_rate/1, rate_limiter_stats/2,
+         rate_limiter_prune/3]).
+-export([concurrency_limiter_new/1, concurrency_limiter_acquire/1, concurrency_limiter_release/1,
+         concurrency_limiter_limit/1, concurrency_limiter_in_use/1]).
+
 -on_load(init/0).
 
 %% Where the library is looked for: the application's priv folder, or beside the ebin folder that this
@@ -212,3 +220,23 @@ id_generator_next(_Ref, _NowMs) -> ?STUB.
 id_generator_next_n(_Ref, _N) -> ?STUB.
 id_generator_next_n(_Ref, _N, _NowMs) -> ?STUB.
 id_generator_info(_Ref) -> ?STUB.
+
+rate_limiter_new(_Rate, _PeriodNs, _Burst, _Size) -> ?STUB.
+rate_limiter_new_keyed(_Rate, _PeriodNs, _Burst) -> ?STUB.
+rate_limiter_take(_Limiter, _IndexOrKey) -> ?STUB.
+rate_limiter_take(_Limiter, _IndexOrKey, _Cost) -> ?STUB.
+rate_limiter_take(_Limiter, _IndexOrKey, _Cost, _NowNs) -> ?STUB.
+rate_limiter_peek(_Limiter, _IndexOrKey) -> ?STUB.
+rate_limiter_peek(_Limiter, _IndexOrKey, _Cost) -> ?STUB.
+rate_limiter_peek(_Limiter, _IndexOrKey, _Cost, _NowNs) -> ?STUB.
+rate_limiter_refund(_Limiter, _IndexOrKey, _Cost) -> ?STUB.
+rate_limiter_reset(_Limiter, _IndexOrKey) -> ?STUB.
+rate_limiter_rate(_Limiter) -> ?STUB.
+rate_limiter_stats(_Limiter, _Position) -> ?STUB.
+rate_limiter_prune(_Limiter, _Position, _NowNs) -> ?STUB.
+
+concurrency_limiter_new(_Limit) -> ?STUB.
+concurrency_limiter_acquire(_Limiter) -> ?STUB.
+concurrency_limiter_release(_Permit) -> ?STUB.
+concurrency_limiter_limit(_Limiter) -> ?STUB.
+concurrency_limiter_in_use(_Limiter) -> ?STUB.

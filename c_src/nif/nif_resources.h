@@ -20,3 +20,7 @@ RESOURCE(counters, 1)
 
 /* id generators */
 RESOURCE(id_generator, 1)
+
+RESOURCE(rate_limiter, 1)
+RESOURCE(concurrency_limiter, 1)
+RESOURCE(permit, 1)

@@ -13,7 +13,7 @@
 /* Integers within +-2^1024 are no more than 18 words; compare decides by length alone. */
 static ERL_NIF_TERM big_max, big_min;
 static ErlNifEnv *big_env;
-ERL_NIF_TERM nif_two;
+ERL_NIF_TERM nif_one, nif_two;
 
 /* True if a copy of the term is the term. */
 static bool copies_to_itself(ERL_NIF_TERM term) {
@@ -29,6 +29,7 @@ bool nif_size_init(void) {
     big_env = enif_alloc_env();
     if (big_env == NULL || !enif_binary_to_term(big_env, ext, sizeof ext, &big_max, 0))
         return false;
+    nif_one = enif_make_int(big_env, 1);
     nif_two = enif_make_int(big_env, 2);
     ext[3] = 1;
     if (!enif_binary_to_term(big_env, ext, sizeof ext, &big_min, 0))

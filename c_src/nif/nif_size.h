@@ -45,8 +45,8 @@ static inline bool nif_is_immediate(ErlNifEnv *env, ERL_NIF_TERM term) {
     return nif_is_plain(env, term) || nif_is_immediate_other(env, term);
 }
 
-/* The integer 2, the position that is asked for most. */
-extern ERL_NIF_TERM nif_two;
+/* The integers 1 and 2: the cost and the position that are asked for most. */
+extern ERL_NIF_TERM nif_one, nif_two;
 
 /* True for terms that are surely small: tuples of a few integers, atoms, references and short
  * binaries. Quicker than measuring; false says nothing. */

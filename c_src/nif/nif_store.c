@@ -17,13 +17,16 @@ static void close_table(oh_table_t *table) {
     }
 }
 
+void store_free_table(oh_table_t *table) {
+    if (table == NULL)
+        return;
+    close_table(table);
+    oh_table_free(table);
+}
+
 static void store_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    store_t *s = obj;
-    if (s->table == NULL)
-        return;
-    close_table(s->table);
-    oh_table_free(s->table);
+    store_free_table(((store_t *)obj)->table);
 }
 
 /* The owner died. O(1): the entries are freed by the reaper. */
@@ -97,26 +100,47 @@ ERL_NIF_TERM nif_store_properties(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
 /* Segments that one store_stats call looks at: about 100 us. */
 #define STATS_CHUNK 1024
 
+bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_table_stats_t *stats,
+                 ERL_NIF_TERM *next) {
+    oh_position_t at;
+    if (!nif_get_unsigned(env, position, &at) || at >= OH_POSITION_END || !oh_epoch_pin())
+        return false;
+    oh_status_t status = oh_table_stats(s->table, &at, STATS_CHUNK, stats);
+    oh_epoch_unpin();
+    nif_charge(env, stats->segments, 10 * STATS_CHUNK);
+    *next = at < OH_POSITION_END ? enif_make_uint64(env, at) : nif_atom.done;
+    return status == OH_OK;
+}
+
 /* store_stats(Store, Position) -> {Position | done, Size, Bytes, Segments, Boxes}: sums over a part
  * of the table. Erlang loops. */
 ERL_NIF_TERM nif_store_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     store_t *s;
-    oh_position_t position;
-    if (!enif_get_resource(env, argv[0], nif_type_store, (void **)&s) ||
-        !nif_get_unsigned(env, argv[1], &position) || position >= OH_POSITION_END ||
-        !oh_epoch_pin())
-        return enif_make_badarg(env);
     oh_table_stats_t stats = {0};
-    oh_status_t status = oh_table_stats(s->table, &position, STATS_CHUNK, &stats);
-    oh_epoch_unpin();
-    if (status != OH_OK)
-        return nif_status(env, status, 0);
-    nif_charge(env, stats.segments, 10 * STATS_CHUNK);
+    ERL_NIF_TERM next;
+    if (!enif_get_resource(env, argv[0], nif_type_store, (void **)&s) ||
+        !store_count(env, s, argv[1], &stats, &next))
+        return enif_make_badarg(env);
     return enif_make_tuple5(
-        env, position < OH_POSITION_END ? enif_make_uint64(env, position) : nif_atom.done,
-        enif_make_uint64(env, stats.size), enif_make_uint64(env, stats.bytes),
+        env, next, enif_make_uint64(env, stats.size), enif_make_uint64(env, stats.bytes),
         enif_make_uint64(env, stats.segments), enif_make_uint64(env, stats.boxes));
+}
+
+oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_entry_t **entries,
+                               uint32_t *count) {
+    oh_status_t status;
+    *entries = NULL;
+    *count = 0;
+    do {
+        /* The segment may have grown since it was asked for its size. */
+        uint32_t room = oh_table_scan_room(s->table, *position);
+        oh_free(*entries);
+        *entries = oh_alloc((room + 1) * sizeof **entries);
+        status =
+            *entries == NULL ? OH_ENOMEM : oh_table_scan(s->table, position, *entries, room, count);
+    } while (status == OH_LIMIT);
+    return status;
 }
 
 /* The entries as a list of objects before tail; STEP_DIRTY if copying them takes too long here. */
@@ -140,17 +164,9 @@ ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     if (!store_get(env, argv[0], STORE_READ, &s) || !nif_get_unsigned(env, argv[1], &position) ||
         position >= OH_POSITION_END || !enif_is_list(env, argv[2]) || !oh_epoch_pin())
         return enif_make_badarg(env);
-    oh_entry_t *entries = NULL;
-    uint32_t count = 0;
-    oh_status_t status;
-    do {
-        /* The segment may have grown since it was asked for its size. */
-        uint32_t room = oh_table_scan_room(s->table, position);
-        oh_free(entries);
-        entries = oh_alloc((room + 1) * sizeof *entries);
-        status =
-            entries == NULL ? OH_ENOMEM : oh_table_scan(s->table, &position, entries, room, &count);
-    } while (status == OH_LIMIT);
+    oh_entry_t *entries;
+    uint32_t count;
+    oh_status_t status = store_scan_segment(s, &position, &entries, &count);
     ERL_NIF_TERM list = argv[2];
     step_t step = status == OH_OK       ? make_objects(env, s, entries, count, &list)
                   : status == OH_ENOMEM ? STEP_ENOMEM

@@ -108,6 +108,19 @@ ERL_NIF_TERM store_make_key(ErlNifEnv *env, const oh_entry_t *entry);
 /* The entry's object, its value or an element of it, copied for the caller. */
 ERL_NIF_TERM store_make_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry);
 
+/* The entries of the segment at *position, to be ended with oh_free also after an error; moves
+ * *position on. The caller is pinned. */
+oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_entry_t **entries,
+                               uint32_t *count);
+
+/* Adds to *stats what a part of the table from position on holds: about 100 us. *next is the next
+ * part's position, or done. False: badarg. */
+bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_table_stats_t *stats,
+                 ERL_NIF_TERM *next);
+
+/* Closes a table, if it is not, and frees it; NULL is allowed. For destructors: O(1). */
+void store_free_table(oh_table_t *table);
+
 /* The term that ends a call: badarg, {error, enomem}, or the same call again on a dirty scheduler.
  */
 ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,

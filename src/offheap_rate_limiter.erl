@@ -17,8 +17,8 @@
 %% <li>Time is Erlang's monotonic time in nanoseconds. The caller may give it, `NowNs' of -2^62..2^62-1:
 %%     `erlang:monotonic_time(nanosecond)', read once for several calls, or any clock of his own, if all
 %%     calls for a bucket go by it. The limiter's own reading costs 20 ns more, and may differ from the
-%%     emulator's by 20 microseconds. For a time before that of an earlier call a bucket holds what it held
-%%     then, and less where it was full.</li>
+%%     emulator's by 20 microseconds. Times may come out of order: an earlier one sees what was taken at later
+%%     ones, and not what has come in since.</li>
 %% <li>A cost is an integer of `0..Burst': more could never be granted. A cost of 0 takes nothing.</li>
 %% <li>Indices are one-based. Keys are any terms, compared by `=:='.</li>
 %% <li>A keyed limiter makes a key's bucket at the key's first take, in the same instant: of two processes

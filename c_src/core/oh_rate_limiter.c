@@ -38,8 +38,9 @@ void oh_rate_limiter_free(oh_rate_limiter_t *l) {
 
 bool oh_rate_limiter_valid(const oh_rate_limiter_t *l, uint64_t time) {
     const oh_rate_t *rate = &l->rate;
-    if (rate->interval_ns == 0 || rate->burst == 0 || rate->window_ns > OH_WINDOW_MAX ||
-        rate->window_ns / rate->interval_ns != rate->burst || (l->size == 0) != (l->cell == NULL))
+    if (rate->interval_ns == 0 || rate->burst == 0 ||
+        rate->burst > OH_WINDOW_MAX / rate->interval_ns ||
+        rate->window_ns != rate->burst * rate->interval_ns || (l->size == 0) != (l->cell == NULL))
         return false;
     for (uint64_t i = 0; i < l->size; i++) {
         uint64_t state = oh_load_acquire(&l->cell[i]);

@@ -134,21 +134,28 @@ step_t rate_keys_reset(ErlNifEnv *env, rate_limiter_t *l, ERL_NIF_TERM key) {
     return step;
 }
 
+/* The key of an entry. What is not in a box, with its hash, is small enough to hash here. */
+static oh_key_t key_of(ErlNifEnv *env, const rate_limiter_t *l, const oh_entry_t *entry) {
+    uint32_t salt = oh_table_salt(l->keys.table);
+    oh_key_t key = {.word = entry->key};
+    if (entry->box != NULL) {
+        key.hash = entry->box->hash;
+    } else {
+        key.immediate = nif_is_immediate(env, key.word);
+        key.hash = key.immediate ? oh_hash_immediate(key.word, salt) : store_hash(key.word, salt);
+    }
+    return key;
+}
+
 /* Removes those of a segment's entries that are full buckets at time; returns how many. */
 static uint32_t prune(ErlNifEnv *env, rate_limiter_t *l, const oh_entry_t *entries, uint32_t count,
                       uint64_t time) {
     uint32_t pruned = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const oh_entry_t *entry = &entries[i];
-        oh_key_t key = {.word = entry->key};
         bool removed;
-        if (get_state(env, entry) > time)
+        if (get_state(env, &entries[i]) > time)
             continue;
-        /* Keys that take long to measure and to hash are in boxes, with their hash. */
-        if (entry->box != NULL)
-            key.hash = entry->box->hash;
-        else if (store_key(env, &l->keys, entry->key, &key) != STEP_OK)
-            continue;
+        oh_key_t key = key_of(env, l, &entries[i]);
         pruned += remove_key(env, l, &key, time, &removed) && removed;
     }
     return pruned;

@@ -153,8 +153,26 @@ defmodule Offheap.Reload do
     use_handles(make_handles())
   end
 
-  # A handle of every kind, holding something that use_handles/1 looks for.
+  # Handles of every kind, holding something that use_handles/1 looks for.
   defp make_handles do
+    %{
+      atomics: make_atomics(),
+      store: make_store(),
+      counters: make_counters(),
+      ids: IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000}),
+      limiters: make_limiters()
+    }
+  end
+
+  defp use_handles(handles) do
+    use_atomics(handles.atomics)
+    use_store(handles.store)
+    use_counters(handles.counters)
+    use_ids(handles.ids)
+    use_limiters(handles.limiters)
+  end
+
+  defp make_atomics do
     small = Atomics.new(3)
     Atomics.put(small, 2, 42)
     large = Atomics.new(100_000, signed: false)
@@ -163,27 +181,10 @@ defmodule Offheap.Reload do
     Atomics.put(float, 3, 4.25)
     narrow = Atomics.new(100, bits: 8, overflow: :saturate)
     Atomics.fill(narrow, 120)
-    table = :offheap_store.new(:reload, [:set, :public])
-
-    for i <- 1..2000, do: :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
-    counters = Counter.new(3)
-    Counter.put(counters, 2, 42)
-    ids = IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000})
-
-    %{
-      small: small,
-      large: large,
-      float: float,
-      narrow: narrow,
-      table: table,
-      counters: counters,
-      ids: ids
-    }
+    {small, large, float, narrow}
   end
 
-  defp use_handles(handles) do
-    %{small: small, large: large, float: float, narrow: narrow} = handles
-    %{table: table, counters: counters, ids: ids} = handles
+  defp use_atomics({small, large, float, narrow}) do
     42 = Atomics.get(small, 2)
     Atomics.add(small, 1, 1)
     [_, 42, 0] = Atomics.to_list(small)
@@ -193,20 +194,71 @@ defmodule Offheap.Reload do
     127 = Atomics.add_get(narrow, 1, 100)
     120 = Atomics.maximum(narrow, 2, 99)
     100 = byte_size(Atomics.snapshot(narrow))
+  end
 
+  defp make_store do
+    table = :offheap_store.new(:reload, [:set, :public])
+
+    for i <- 1..2000 do
+      :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
+      :offheap_store.insert(table, {{:flat, i}, {:value, i, -i}})
+    end
+
+    table
+  end
+
+  defp use_store(table) do
     for i <- [1, 2, 1000, 2000] do
       [{^i, {:value, ^i, _}}] = :offheap_store.lookup(table, i)
       true = :offheap_store.insert(table, {i, {:value, i, "again"}})
+      [{{:flat, ^i} = key, {:value, ^i, _}}] = :offheap_store.lookup(table, {:flat, i})
+      true = :offheap_store.insert(table, {key, {:value, i, i}})
     end
 
     :offheap_store.insert(table, {make_ref(), :binary.copy("x", 100)})
+  end
 
-    # Threads may add to other stripes by one library's count than by another's.
+  defp make_counters do
+    counters = Counter.new(3)
+    Counter.put(counters, 2, 42)
+    counters
+  end
+
+  # Threads may add to other stripes by one library's count than by another's.
+  defp use_counters(counters) do
     Counter.add(counters, 1, 1)
     [_, 42, 0] = Counter.to_list(counters)
+  end
 
+  defp use_ids(ids) do
     [first, second] = IdGenerator.next_n(ids, 2)
     true = first < second and second < IdGenerator.next(ids)
+  end
+
+  defp make_limiters do
+    concurrency = :offheap_concurrency_limiter.new(1_000_000)
+    {:ok, permit} = :offheap_concurrency_limiter.acquire(concurrency)
+    opts = [rate: 1, period_ms: 1000, burst: 10]
+    array = :offheap_rate_limiter.new(3, opts)
+    keyed = :offheap_rate_limiter.new_keyed(opts)
+    for l <- [array, keyed], do: {:ok, 6} = :offheap_rate_limiter.take(l, 2, 4, 0)
+    {array, keyed, concurrency, permit}
+  end
+
+  defp use_limiters({array, keyed, concurrency, permit}) do
+    for l <- [array, keyed] do
+      {:ok, 6} = :offheap_rate_limiter.peek(l, 2, 0, 0)
+      {:ok, _} = :offheap_rate_limiter.take(l, 3, 0)
+    end
+
+    # One permit for its owner's end, one to be collected, one to be given back; the old one stays.
+    spawn(fn -> :offheap_concurrency_limiter.acquire(concurrency) end)
+    {:ok, _} = :offheap_concurrency_limiter.acquire(concurrency)
+    {:ok, again} = :offheap_concurrency_limiter.acquire(concurrency)
+    :ok = :offheap_concurrency_limiter.release(again)
+    {:error, :released} = :offheap_concurrency_limiter.release(again)
+    true = :offheap_concurrency_limiter.in_use(concurrency) > 0
+    true = is_reference(permit)
   end
 
   defp work(handles, counter) do

@@ -91,7 +91,8 @@ static bool get_index(ErlNifEnv *env, const rate_limiter_t *l, ERL_NIF_TERM term
 }
 
 /* {ok, Remaining} or {error, RetryAfterMs}, rounded up. */
-static ERL_NIF_TERM make_grant(ErlNifEnv *env, const rate_limiter_t *l, const oh_grant_t *grant) {
+OH_ALWAYS_INLINE ERL_NIF_TERM make_grant(ErlNifEnv *env, const rate_limiter_t *l,
+                                         const oh_grant_t *grant) {
     if (oh_likely(grant->granted))
         return nif_ok(env, enif_make_uint64(env, oh_rate_units(&l->array.rate, grant->time_ns)));
     uint64_t retry_after_ms = grant->time_ns / 1000000 + (grant->time_ns % 1000000 != 0);

@@ -28,6 +28,12 @@ static uint32_t meta_words(uint32_t meta) {
     return size_class_words[(meta & OH_META_SIZE) >> 4];
 }
 
+/* What the slot's key takes in the arena besides its value: objects, boxes and cells have theirs in
+ * them. */
+static uint32_t own_key_words(uint32_t meta) {
+    return (meta & OH_META_IMM) == 0 && (meta & OH_META_FORM) == OH_FORM_VALUE ? KEY_WORDS : 0;
+}
+
 static uint32_t make_meta(const oh_key_t *key, oh_form_t form, uint32_t value_words) {
     return oh_meta_match(key) | size_class(value_words) << 4 | (uint32_t)form;
 }
@@ -183,12 +189,14 @@ static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t va
     uint32_t sized = (meta & ~OH_META_SIZE) | size_class(value_words) << 4;
     oh_word_t old = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
     oh_store_release(&oh_segment_slot(s, slot)->value, value); /* V2: pairs with V1 */
-    if (old == OH_WORD_NONE)
+    if (old == OH_WORD_NONE) {
         count_in(s, 1);
-    else if ((meta & OH_META_FORM) == OH_FORM_CELL)
+        s->dead_words -= own_key_words(meta); /* needed again */
+    } else if ((meta & OH_META_FORM) == OH_FORM_CELL) {
         oh_cells_retire(&s->cells, cell_of(old));
-    else
+    } else {
         s->dead_words += meta_words(meta);
+    }
     if (sized != meta)
         set_meta(s, slot, sized);
 }
@@ -256,8 +264,10 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
     uint32_t slot = reusable_slot(w, item->form);
     if (slot != OH_SLOT_NONE) {
         /* A reader may pair the old key with the new value: the keys are equal. */
-        if (item->rekey)
+        if (item->rekey) {
             oh_store_release(&oh_segment_slot(s, slot)->key, item->arena_key);
+            s->dead_words += own_key_words(oh_segment_meta(s, slot));
+        }
         replace(s, slot, item->arena_value, item->value_words);
         return;
     }
@@ -282,7 +292,7 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
     } else if (form == OH_FORM_CELL) {
         oh_cells_retire(&s->cells, cell_of(value));
     } else {
-        s->dead_words += meta_words(meta);
+        s->dead_words += meta_words(meta) + own_key_words(meta);
     }
 }
 

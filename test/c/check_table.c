@@ -131,6 +131,66 @@ START_TEST(overwriting_does_not_pile_up_garbage) {
 }
 END_TEST
 
+static oh_table_stats_t stats_of(oh_table_t *t) {
+    oh_table_stats_t stats = {0};
+    oh_position_t position = 0;
+    oh_epoch_pin();
+    ck_assert_int_eq(oh_table_stats(t, &position, UINT32_MAX, &stats), OH_OK);
+    oh_epoch_unpin();
+    return stats;
+}
+
+/* Ten keys at a time, which stand in the arena while their values are immediate. */
+START_TEST(keys_that_come_and_go_do_not_pile_up) {
+    oh_table_t *t = oh_table_new(&fake_ops, 0, 1);
+    fake_arena_t *scratch = calloc(1, sizeof *scratch);
+    uint64_t number;
+    for (uint64_t i = 0; i < 50000; i++) {
+        oh_word_t key = (oh_word_t)(uintptr_t)fake_new(scratch, i, OH_WORD_NONE);
+        fake_put(t, &fake_ops, key, i, FAKE_IMMEDIATE);
+        /* Back in its own slot, and out again. */
+        ck_assert(fake_remove(t, &fake_ops, key, &number));
+        fake_put(t, &fake_ops, key, i, FAKE_IMMEDIATE);
+        if (i < 10)
+            continue;
+        key = (oh_word_t)(uintptr_t)fake_new(scratch, i - 10, OH_WORD_NONE);
+        ck_assert(fake_remove(t, &fake_ops, key, &number));
+    }
+    fake_arena_free(scratch);
+    ck_assert(oh_table_valid(t));
+    ck_assert_uint_eq(stats_of(t).size, 10);
+    ck_assert_uint_le(stats_of(t).segments, 2);
+    oh_epoch_collect(SIZE_MAX);
+    ck_assert_int_lt(fake_alive, 3000);
+    fake_close(t);
+}
+END_TEST
+
+/* An equal key that looks different takes the old one's place each time. */
+START_TEST(keys_that_are_replaced_do_not_pile_up) {
+    oh_table_t *t = oh_table_new(&fake_ops, 0, 1);
+    for (uint64_t i = 0; i < 50000; i++) {
+        fake_arena_t *scratch = calloc(1, sizeof *scratch);
+        oh_word_t key = (oh_word_t)(uintptr_t)fake_new(scratch, i % 10, OH_WORD_NONE);
+        oh_item_t item = fake_item(t, &fake_ops, scratch, NULL, key, i, FAKE_IMMEDIATE);
+        oh_write_t w;
+        item.rekey = true;
+        oh_epoch_pin();
+        ck_assert_int_eq(oh_table_begin(t, &w, &item.key, true), OH_OK);
+        ck_assert_int_eq(oh_table_put(t, &w, &item), OH_OK);
+        oh_table_end(t, &w);
+        oh_epoch_unpin();
+        fake_arena_free(scratch);
+    }
+    ck_assert(oh_table_valid(t));
+    ck_assert_uint_eq(stats_of(t).size, 10);
+    ck_assert_uint_le(stats_of(t).segments, 2);
+    oh_epoch_collect(SIZE_MAX);
+    ck_assert_int_lt(fake_alive, 3000);
+    fake_close(t);
+}
+END_TEST
+
 /* Every entry once, also if the table doubles between the steps. */
 START_TEST(a_walk_gives_each_entry_once) {
     enum { ENTRIES = 20000 };
@@ -251,6 +311,8 @@ int main(void) {
     tcase_add_test(tests, agrees_with_a_model_when_hashes_collide);
     tcase_add_test(tests, grows_and_shrinks);
     tcase_add_test(tests, overwriting_does_not_pile_up_garbage);
+    tcase_add_test(tests, keys_that_come_and_go_do_not_pile_up);
+    tcase_add_test(tests, keys_that_are_replaced_do_not_pile_up);
     tcase_add_test(tests, a_walk_gives_each_entry_once);
     tcase_add_test(tests, write_many_writes_all_or_nothing);
     tcase_add_test(tests, survives_memory_running_out);

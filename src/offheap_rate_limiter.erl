@@ -125,7 +125,7 @@ reset(Limiter, IndexOrKey) -> offheap_nif:rate_limiter_reset(Limiter, IndexOrKey
 -spec prune(limiter()) -> non_neg_integer().
 prune(Limiter) -> prune(Limiter, erlang:monotonic_time(nanosecond)).
 
-%% @doc Removes from a keyed limiter the keys whose buckets were full 20 microseconds before `NowNs', and
+%% @doc Removes from a keyed limiter the keys whose buckets were full two milliseconds before `NowNs', and
 %% returns how many they were. `NowNs' must not be later than that of a take that is under way or yet to
 %% come: to those, a removed key is what it would be had it stayed.
 %%

@@ -14,9 +14,6 @@
 
 #include "nif.h"
 
-/* 1 % of the time between two readings of both clocks, and what passes between those. */
-#define NIF_CLOCK_ERROR_NS 20000
-
 /* About erlang:monotonic_time(nanosecond). On a scheduler thread of any kind. */
 ErlNifTime nif_clock_ns(void);
 

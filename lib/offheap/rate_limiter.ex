@@ -213,7 +213,7 @@ defmodule Offheap.RateLimiter do
   defdelegate prune(limiter), to: :offheap_rate_limiter
 
   @doc """
-  Removes from a keyed limiter the keys whose buckets were full 20 microseconds before `now_ns`, and
+  Removes from a keyed limiter the keys whose buckets were full two milliseconds before `now_ns`, and
   returns how many they were.
 
   `now_ns` must not be later than that of a take that is under way or yet to come: to those, a removed

@@ -123,18 +123,21 @@ defmodule Offheap.RateLimiterPropertyTest do
     {answer, buckets}
   end
 
+  # A time before all that there are is full.
   defp model(:refund, [bucket, cost], buckets, interval, _burst) do
-    {:ok,
-     if(is_map_key(buckets, bucket),
-       do: Map.update!(buckets, bucket, &(&1 - cost * interval)),
-       else: buckets
-     )}
+    case buckets do
+      %{^bucket => time} when time - cost * interval > (1 <<< 63) * -1 ->
+        {:ok, %{buckets | bucket => time - cost * interval}}
+
+      _ ->
+        {:ok, Map.delete(buckets, bucket)}
+    end
   end
 
   defp model(:reset, [bucket], buckets, _interval, _burst), do: {:ok, Map.delete(buckets, bucket)}
 
   defp model(:prune, [now], buckets, _interval, _burst) do
-    {full, others} = Enum.split_with(buckets, fn {_, time} -> time <= now - 20_000 end)
+    {full, others} = Enum.split_with(buckets, fn {_, time} -> time <= now - 2_000_000 end)
     {length(full), Map.new(others)}
   end
 

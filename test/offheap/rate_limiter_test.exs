@@ -185,23 +185,29 @@ defmodule Offheap.RateLimiterTest do
       end
 
       test "without a time, the clock is Erlang's monotonic time", %{new: new, bucket: b} do
-        hour = 3600 * @second
         # One unit an hour: none comes while the test runs.
         l = new.(rate: 1, period_ms: 3_600_000, burst: 10)
-        before = System.monotonic_time(:nanosecond)
         assert RateLimiter.take(l, b) == {:ok, 9}
         assert RateLimiter.take(l, b, 9) == {:ok, 0}
-        later = System.monotonic_time(:nanosecond)
-
         assert {:error, ms} = RateLimiter.take(l, b)
         assert ms in 3_500_000..3_600_000
         assert {:error, ms} = RateLimiter.peek(l, b, 2)
         assert ms in 7_100_000..7_200_000
         assert {:error, _} = RateLimiter.peek(l, b)
 
-        # The first take's time lies between before and later, but for the clock's 20 microseconds.
-        assert {:error, _} = RateLimiter.peek(l, b, 1, before + hour - 20_000)
-        assert RateLimiter.peek(l, b, 1, later + hour + 20_000) == {:ok, 0}
+        # A take's time lies between before and later, but for the clock's 20 microseconds. For long
+        # enough that the clock is set by the emulator's several times.
+        hour = 3600 * @second
+        l = new.(rate: 1, period_ms: 3_600_000, burst: 1)
+
+        for _ <- 1..3000 do
+          RateLimiter.reset(l, b)
+          before = System.monotonic_time(:nanosecond)
+          assert RateLimiter.take(l, b) == {:ok, 0}
+          later = System.monotonic_time(:nanosecond)
+          assert {:error, _} = RateLimiter.peek(l, b, 1, before + hour - 20_000)
+          assert RateLimiter.peek(l, b, 1, later + hour + 20_000) == {:ok, 0}
+        end
       end
 
       test "the clock goes on while a process sleeps", %{new: new, bucket: b} do
@@ -491,8 +497,8 @@ defmodule Offheap.RateLimiterTest do
 
     test "stays exact while it is pruned" do
       burst = 20
-      interval = 50_000
-      l = RateLimiter.new_keyed(rate: 20_000, burst: burst)
+      interval = 500_000
+      l = RateLimiter.new_keyed(rate: 2000, burst: burst)
 
       pruner =
         Task.async(fn ->
@@ -502,40 +508,59 @@ defmodule Offheap.RateLimiterTest do
           end)
         end)
 
-      # Each empties a bucket of its own, waits until it is full, which is when it may be pruned, and
-      # again; by the limiter's clock, so a grant's time is known by what stands around it.
-      for grants <- race(fn key -> for(_ <- 1..30, do: take_all(l, key)) |> Enum.concat() end) do
-        assert length(grants) >= 30 * burst
+      # Each empties buckets of its own, every one at the moment from which on it may be pruned. By the
+      # limiter's clock, so a grant's time is known by what stands around it.
+      race(fn seed ->
+        grants =
+          for _ <- 1..20, i <- 1..200, reduce: %{} do
+            grants ->
+              wait_until_prunable(l, {seed, i})
+              take_all(l, {seed, i}, 50, grants)
+          end
 
-        Enum.reduce(grants, {0, nil}, fn {before, later}, {sum, least} ->
-          least = min(least, sum - before)
-          sum = sum + interval
-          assert sum - later - least <= burst * interval + 2 * 20_000
-          {sum, least}
-        end)
-      end
+        for {_key, grants} <- grants do
+          assert length(grants) >= 20 * burst
+
+          grants
+          |> Enum.reverse()
+          |> Enum.reduce({0, nil}, fn {before, later}, {sum, least} ->
+            least = min(least, sum - before)
+            sum = sum + interval
+            assert sum - later - least <= burst * interval + 2 * 20_000
+            {sum, least}
+          end)
+        end
+      end)
 
       send(pruner.pid, :stop)
-      assert Task.await(pruner, :infinity) > 0
+      assert Task.await(pruner, :infinity) > 800
     end
   end
 
-  defp take_all(l, key) do
+  # Adds the grants, each with what the time was before and after it, the last one first; goes on for
+  # some refusals, in which a bucket that was pruned too late would be full again.
+  defp take_all(_l, _key, 0, grants), do: grants
+
+  defp take_all(l, key, tries, grants) do
     before = System.monotonic_time(:nanosecond)
 
     case RateLimiter.take(l, key) do
       {:ok, _} ->
-        [{before, System.monotonic_time(:nanosecond)} | take_all(l, key)]
+        grant = {before, System.monotonic_time(:nanosecond)}
+        take_all(l, key, tries, Map.update(grants, key, [grant], &[grant | &1]))
 
       {:error, _} ->
-        wait_until_full(l, key)
-        []
+        take_all(l, key, tries - 1, grants)
     end
   end
 
-  defp wait_until_full(l, key) do
-    unless RateLimiter.peek(l, key, 0) == {:ok, 20},
-      do: :erlang.yield() && wait_until_full(l, key)
+  defp wait_until_prunable(l, key) do
+    then = System.monotonic_time(:nanosecond) - 2_000_000
+
+    unless RateLimiter.peek(l, key, 0, then) == {:ok, 20} do
+      :erlang.yield()
+      wait_until_prunable(l, key)
+    end
   end
 
   defp take_until_granted(l, b) do

@@ -21,9 +21,9 @@ defmodule Offheap.RateLimiter do
     * Between any two times `a` and `b` a bucket gives at most `burst + (b - a) / interval` units,
       whichever processes take them; what is given back by `refund/3` or `reset/2` counts anew.
     * Each call is atomic for its bucket, and buckets are apart. On an array, take and refund are a
-      compare-and-swap, which is tried again if another process was faster; a keyed limiter locks the
-      part of its table that the key belongs to, some hundred neighbours, for less than a microsecond.
-      Peek takes no lock on either.
+      compare-and-swap (acquire and release order), which is tried again if another process was faster;
+      a keyed limiter locks the part of its table that the key belongs to, some hundred neighbours, for
+      less than a microsecond. Peek takes no lock on either.
     * Time is Erlang's monotonic time in nanoseconds. The caller may give it, `now_ns` of
       `-2^62..2^62-1`: `System.monotonic_time(:nanosecond)`, read once for several calls, or any clock
       of his own, if all calls for a bucket go by it. The limiter's own reading costs 20 ns more, and may
@@ -33,8 +33,8 @@ defmodule Offheap.RateLimiter do
     * Indices are one-based. Keys are any terms, compared by `===`.
     * A keyed limiter makes a key's bucket at the key's first take, in the same instant: of two processes
       that come first, one takes from what the other left. A key takes the memory of an entry of
-      `Offheap.Store`, about 30 bytes if it is a small integer or an atom, else the key's size more, until
-      it is pruned: see `prune/2`.
+      `Offheap.Store`, about 25 bytes if it is a small integer or an atom, 70 if it is a short
+      binary or tuple, until it is pruned: see `prune/2`.
     * `ArgumentError` is raised for a wrong reference, an index outside the array, a cost or a time
       outside its range, and nothing changes.
 

@@ -16,12 +16,13 @@
  * memory are full buckets at every time. Times reach over OH_TIME_MAX to both sides of zero,
  * windows over OH_WINDOW_MAX: every state fits a word.
  *
- * Call          Threads  Memory order                         Progress
- * ------------  -------  -----------------------------------  ------------------------------------
- * take, refund  any      acq_rel when it stores, else         lock-free; a failed attempt means
- * that acquire                              another's succeeded, and backs off peek          any
- * acquire                              wait-free reset         any      release wait-free init,
- * free    one      the caller publishes                 as the allocator
+ * Call          Threads  Memory order                 Progress
+ * ------------  -------  ---------------------------  --------------------------------------------
+ * take, refund  any      acq_rel when it stores,      lock-free; a failed attempt means that
+ *                        else acquire                 another's succeeded, and backs off
+ * peek          any      acquire                      wait-free
+ * reset         any      release                      wait-free
+ * init, free    one      the caller publishes         as the allocator
  *
  * Each call is one instant for its cell; cells are apart. The oh_rate_ functions are pure: a state
  * that is kept elsewhere, under a lock, goes by the same rules.
@@ -140,10 +141,11 @@ static inline oh_grant_t oh_rate_limiter_peek(const oh_rate_limiter_t *l, uint64
 /* Gives cost units back. */
 static inline void oh_rate_limiter_refund(oh_rate_limiter_t *l, uint64_t index, uint64_t cost) {
     uint64_t state = oh_load_acquire(&l->cell[index]); /* T1 */
-    unsigned pauses = 1;
-    while (!oh_cas_weak_acqrel_acquire(&l->cell[index], &state,
-                                       oh_rate_refund(&l->rate, state, cost))) /* T2 */
-        oh_backoff(&pauses);
+    for (unsigned pauses = 1;; oh_backoff(&pauses)) {
+        uint64_t fuller = oh_rate_refund(&l->rate, state, cost);
+        if (oh_likely(oh_cas_weak_acqrel_acquire(&l->cell[index], &state, fuller))) /* T2 */
+            return;
+    }
 }
 
 /* Fills a bucket. */

@@ -6,8 +6,9 @@
  * then its own goes up to 1 % faster or slower. So each thread reads both about once a millisecond
  * and adds what the operating system's has gone since.
  *
- * Times of one thread and of another may so differ by up to NIF_CLOCK_ERROR_NS, where the
- * emulator's own never do.
+ * Times of two threads may so differ by up to 20 us (1 % of a millisecond, and what passes between
+ * two readings), where the emulator's own never do; by up to a millisecond, if the emulator was
+ * started without time correction and holds its clock because the system's was set back.
  */
 #ifndef NIF_CLOCK_H
 #define NIF_CLOCK_H

@@ -1,4 +1,4 @@
-/* offheap_rate_limiter: life, calls, arrays. Every function is O(1). */
+/* offheap_rate_limiter: life, calls, arrays. Every function is O(1), but stats of a keyed limiter. */
 #include "nif_rate_limiter.h"
 
 #include <sodium.h>
@@ -179,7 +179,7 @@ ERL_NIF_TERM nif_rate_limiter_rate(ErlNifEnv *env, int argc, const ERL_NIF_TERM 
 }
 
 /* rate_limiter_stats(Limiter, Position) -> {Position | done, Size, Bytes}: buckets and memory of an
- * array, or of a part of a keyed limiter. Erlang loops. */
+ * array, or of a part of a keyed limiter: about 100 us. Erlang loops. */
 ERL_NIF_TERM nif_rate_limiter_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     rate_limiter_t *l;

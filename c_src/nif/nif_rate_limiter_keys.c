@@ -1,10 +1,10 @@
 /*
  * Keyed rate limiters: a table of the store's, from keys to states.
  *
- * A state is a word that the table keeps as it is, as it does with immediate terms; nobody else reads
- * this table. A key that is absent is a full bucket, and a full bucket's state is not stored: it is
- * the word that the table takes for nothing. A key is looked up, judged and stored under one lock, so
- * two first callers cannot both find its bucket full.
+ * A state is a word that the table keeps as it is, as it does with immediate terms; nobody else
+ * reads this table. A key that is absent is a full bucket, and a full bucket's state is not stored:
+ * it is the word that the table takes for nothing. A key is looked up, judged and stored under one
+ * lock, so two first callers cannot both find its bucket full.
  */
 #include "nif_rate_limiter.h"
 
@@ -12,8 +12,8 @@
 
 _Static_assert(OH_STATE_FULL == OH_WORD_NONE, "a full bucket is an absent key");
 
-/* Prune leaves buckets alone that have not been full for so long: more than the clocks of two threads
- * ever differ. */
+/* Prune leaves buckets alone that have not been full for so long: more than the clocks of two
+ * threads ever differ. */
 #define PRUNE_MARGIN_NS 2000000
 
 static uint64_t get_state(const oh_entry_t *entry) {
@@ -133,8 +133,8 @@ step_t rate_keys_reset(ErlNifEnv *env, rate_limiter_t *l, ERL_NIF_TERM key) {
     return status == OH_OK ? STEP_OK : STEP_ENOMEM;
 }
 
-/* The key of an entry, valid as long as that. What is not in a box, with its hash, is small enough to
- * be hashed on any scheduler. */
+/* The key of an entry, valid as long as that. What is not in a box, with its hash, is small enough
+ * to be hashed on any scheduler. */
 static oh_key_t key_of(ErlNifEnv *env, const rate_limiter_t *l, const oh_entry_t *entry) {
     uint32_t salt = oh_table_salt(l->keys.table);
     oh_key_t key = {.word = entry->key};

@@ -230,7 +230,7 @@ START_TEST(an_earlier_time_sees_what_later_ones_took) {
 END_TEST
 
 START_TEST(a_new_array_is_full_to_its_ends) {
-    static const uint64_t sizes[] = {1, 2, 1000, 32767, 32768, 1000000};
+    static const uint64_t sizes[] = {1, 2, 1000, 32767, 32768, 100000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         oh_rate_limiter_t l = make(sizes[i], 10, 5);
         ck_assert_uint_eq(oh_rate_limiter_bytes(&l), 8 * sizes[i]);

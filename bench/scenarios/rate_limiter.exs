@@ -228,7 +228,8 @@ defmodule Offheap.Bench.Scenarios.RateLimiter do
         theirs: &__MODULE__.otp_take_key/2,
         setup: fn ->
           now = System.monotonic_time(:nanosecond)
-          theirs = Otp.new_keyed(@keys + 10, 1, 2 ** 50)
+          # A process that loses the race for a key has used up an index all the same.
+          theirs = Otp.new_keyed(parallel * @keys, 1, 2 ** 50)
           {{RateLimiter.new_keyed(opts(1, 2 ** 50)), now}, {theirs, now}}
         end
       }

@@ -26,7 +26,7 @@ defmodule Offheap.ConcurrencyLimiter do
 
   > #### Where OTP is faster {: .info}
   >
-  > A counter in `:atomics` costs a tenth of it, where no holder can die without giving back.
+  > A counter in `:atomics` costs less than a tenth of it, where no holder can die without giving back.
   """
 
   @typedoc "The reference of a limiter."

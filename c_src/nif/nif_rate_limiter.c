@@ -1,4 +1,4 @@
-/* offheap_rate_limiter: life, calls, arrays. Every function is O(1), but stats of a keyed limiter. */
+/* offheap_rate_limiter: life, calls, arrays. All O(1), but stats of a keyed limiter. */
 #include "nif_rate_limiter.h"
 
 #include <sodium.h>

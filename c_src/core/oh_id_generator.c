@@ -2,9 +2,6 @@
 
 #include <time.h>
 
-/* A failed swap means that another caller had success; pauses double up to this many. */
-#define PAUSES_MAX 64
-
 #if defined(CLOCK_REALTIME_COARSE)
 #define CLOCK_OF_LAST_TICK CLOCK_REALTIME_COARSE
 #else
@@ -71,7 +68,7 @@ OH_ALWAYS_INLINE oh_status_t take(oh_id_generator_t *g, uint64_t count, int64_t 
     int64_t now = now_ms - g->layout.epoch_ms;
     uint64_t now_slot = slot_of(g, now);
     uint64_t next = oh_load_relaxed(&g->next);
-    for (unsigned pauses = 1;; pauses = pauses < PAUSES_MAX ? pauses * 2 : PAUSES_MAX) {
+    for (unsigned pauses = 1;; oh_backoff(&pauses)) {
         *first = next > now_slot ? next : now_slot;
         if (!is_free(g, next, *first + count, now, now_slot)) {
             *wait_ms = wait_for(g, *first, now, count);
@@ -79,8 +76,6 @@ OH_ALWAYS_INLINE oh_status_t take(oh_id_generator_t *g, uint64_t count, int64_t 
         }
         if (oh_likely(oh_cas_weak_acqrel_acquire(&g->next, &next, *first + count)))
             return OH_OK;
-        for (unsigned i = 0; i < pauses; i++)
-            oh_pause();
     }
 }
 

@@ -44,6 +44,7 @@ $(eval $(call check_variant,tsan,TSAN))
 
 .SECONDARY:
 
-# Run each; the .ran file is never made, so that they run every time.
+# Run each; the .ran file is never made, so that they run every time. A machine that does other things
+# may need longer than Check's four seconds a test.
 $(CHECK_OBJ)/%.ran: $(CHECK_OBJ)/%
-	$<
+	CK_DEFAULT_TIMEOUT=120 $<

@@ -31,6 +31,59 @@ defmodule Offheap.StoreTest do
         assert m.info(t, :size) == 1
       end
 
+      # Offheap keeps short tuples and binaries as words: these stand on both sides of each limit.
+      test "keys and values of every small shape, replaced by each other", %{subject: m} do
+        for keypos <- 1..2 do
+          t = m.new(:shapes, [:set, :public, {:keypos, keypos}])
+          keys = small_keys()
+
+          for value <- small_values(), key <- keys do
+            object = if keypos == 1, do: {key, value}, else: {value, key, value}
+            assert m.insert(t, object) == true
+            assert m.lookup(t, key) == [object]
+            assert m.lookup_element(t, key, 3 - keypos) === value
+            assert m.lookup_element(t, key, keypos) === key
+          end
+
+          assert m.info(t, :size) == length(keys)
+
+          assert m.tab2list(t) |> Enum.map(&elem(&1, keypos - 1)) |> Enum.sort() ==
+                   Enum.sort(keys)
+
+          for key <- keys, do: assert([_] = m.take(t, key))
+          for key <- keys, do: refute(m.member(t, key))
+          assert m.info(t, :size) == 0
+        end
+      end
+
+      test "objects of every arity", %{subject: m, t: t} do
+        for arity <- 1..40, filler <- [1, :a, "b", 2.5] do
+          object = List.to_tuple([{:key, arity} | List.duplicate(filler, arity - 1)])
+          assert m.insert(t, object) == true
+          assert m.lookup(t, {:key, arity}) == [object]
+        end
+
+        assert m.info(t, :size) == 40
+      end
+
+      test "counters in objects of every small shape", %{subject: m, t: t} do
+        for key <- [1, :a, "key", {:tuple, 1}, {:t, "b"}, {1, 2.5}, [1]],
+            rest <- [[5], [5, :a], [5, "binary"], [5, {:nested, 1}], List.duplicate(5, 30)] do
+          m.insert(t, List.to_tuple([key | rest]))
+          assert m.update_counter(t, key, 2) == 7
+          assert m.update_counter(t, key, {2, -8}) == -1
+          assert m.update_counter(t, key, {2, 1 <<< 60}) == (1 <<< 60) - 1
+          assert m.update_counter(t, key, {2, -(1 <<< 60)}) == -1
+          assert m.update_counter(t, key, [{2, 1}, {2, 1}]) == [0, 1]
+          assert m.lookup(t, key) == [List.to_tuple([key, 1 | tl(rest)])]
+          assert_raise ArgumentError, fn -> m.update_counter(t, key, {1, 1}) end
+          assert_raise ArgumentError, fn -> m.update_counter(t, key, {60, 1}) end
+
+          if length(rest) == 2,
+            do: assert_raise(ArgumentError, fn -> m.update_counter(t, key, {3, 1}) end)
+        end
+      end
+
       test "an integer and a float of its value are two keys", %{subject: m, t: t} do
         m.insert(t, [{1, :integer}, {1.0, :float}])
         assert m.lookup(t, 1) == [{1, :integer}]
@@ -201,6 +254,30 @@ defmodule Offheap.StoreTest do
         beside(writers, [reader, reader])
       end
 
+      test "a short tuple that is overwritten is read whole", %{subject: m, t: t} do
+        writers =
+          for w <- 1..2 do
+            fn ->
+              for i <- 1..50_000, key <- [rem(i, 5), {:key, "#{rem(i, 5)}"}] do
+                m.insert(t, {key, {w, i, w * i}})
+              end
+            end
+          end
+
+        reader = fn stop ->
+          until(stop, fn ->
+            for n <- 0..4,
+                key <- [n, {:key, "#{n}"}],
+                {^key, {w, i, product}} <- m.lookup(t, key) do
+              assert w * i == product
+              assert rem(i, 5) == n
+            end
+          end)
+        end
+
+        beside(writers, [reader, reader])
+      end
+
       test "counters lose nothing", %{subject: m, t: t} do
         m.insert(t, {:counter, 0, 0})
 
@@ -353,6 +430,54 @@ defmodule Offheap.StoreTest do
         end
       end
     end
+  end
+
+  defp small_keys do
+    bytes = for n <- 0..300, into: <<>>, do: <<n>>
+    <<_::3, unaligned::binary-20, _::bits>> = bytes
+    binaries = for size <- [0, 1, 7, 8, 9, 63, 64, 65, 200], do: binary_part(bytes, 5, size)
+    immediates = [0, -1, (1 <<< 59) - 1, -(1 <<< 59), :atom, nil, self(), []]
+
+    (binaries ++
+       immediates ++
+       [
+         unaligned,
+         <<1::1>>,
+         1 <<< 59,
+         2.5,
+         make_ref(),
+         %{},
+         [1],
+         {},
+         {[]},
+         {self()},
+         {make_ref()}
+       ] ++
+       [
+         {1 <<< 59},
+         {2.5},
+         {<<1::1>>},
+         {{1}},
+         {unaligned, 1},
+         {"", ""},
+         {"a"},
+         {"a", ""},
+         {"", "a"}
+       ] ++
+       for(b <- binaries, do: {:user, b}) ++
+       for(b <- binaries, do: {b, b}) ++
+       for(n <- 1..8, do: List.to_tuple(List.duplicate(n, n))))
+    |> Enum.uniq()
+  end
+
+  defp small_values do
+    immediates = [0, (1 <<< 59) - 1, :atom, self(), []]
+
+    immediates ++
+      [1 <<< 59, -(1 <<< 60), 2.5, "binary", {}, {1.5}, {"binary"}, {{1}}, %{a: 1}, [1], <<1::1>>] ++
+      for n <- [1, 2, 13, 14, 15, 16, 29, 30, 31, 600] do
+        List.to_tuple(Enum.take(Stream.cycle(immediates), n))
+      end
   end
 
   describe "beyond ETS" do

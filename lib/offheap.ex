@@ -4,7 +4,10 @@ defmodule Offheap do
 
   | part | modules | what it is | take something else when |
   |---|---|---|---|
-  | atomics | `Offheap.Atomics` | arrays of 64-bit integers with every compound operation in one call | single adds are all you need: `:atomics` is compiled into the emulator |
+  | atomics | `Offheap.Atomics` | arrays of integers or floats with every compound operation in one call | single adds are all you need: `:atomics` is compiled into the emulator |
+  | counters | `Offheap.Counter` | striped counters, read and drained all at once | you never read more than a few: `:counters` adds as fast |
+  | limiters | `Offheap.RateLimiter`, `Offheap.ConcurrencyLimiter` | GCRA rate limits and permits that go with their owner | permits are given back whatever happens: a bare counter is quicker |
+  | ids | `Offheap.IdGenerator` | Snowflake ids | uniqueness within one run is enough: `System.unique_integer/0` |
   | buffers | `Offheap.Pool`, `Offheap.Buffer` | leased, mutable, recycled blocks of bytes, frozen to binaries without a copy | data are small or live short: fresh binaries are cheap |
   | store | `Offheap.Store` | ETS's vocabulary with reads that take no lock | values are large and read whole, or one process alone uses the table: ETS copies such values faster |
   | jobs | `Offheap.Jobs`, `Offheap.Hash` | work that runs inline, on a dirty scheduler or in a worker program, picked by cost | what you compute takes less than a microsecond |

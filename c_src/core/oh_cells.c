@@ -72,9 +72,9 @@ static bool oldest_is_free(const oh_cells_t *c) {
 }
 
 static oh_cell_t *pop_ring(oh_cells_t *c) {
-    oh_cell_t *cell = c->spare->ring[c->head];
+    oh_cell_t *cell = c->oldest;
     c->head = (uint8_t)((c->head + 1) % OH_CELLS_RING);
-    c->count--;
+    c->oldest = --c->count > 0 ? c->spare->ring[c->head] : NULL;
     return cell;
 }
 
@@ -160,8 +160,10 @@ void oh_cells_retire(oh_cells_t *c, oh_cell_t *cell) {
         }
         push_free(c, pop_ring(c));
     }
-    uint32_t at = (c->head + c->count++) % OH_CELLS_RING;
+    uint32_t at = (c->head + c->count) % OH_CELLS_RING;
     c->spare->ring[at] = cell;
+    if (c->count++ == 0)
+        c->oldest = cell;
     if ((at + 1) % QUARTER == 0)
         end_quarter(c, at / QUARTER);
 }
@@ -186,6 +188,8 @@ bool oh_cells_valid(const oh_cells_t *c, uint32_t live_words) {
         }
     for (uint32_t i = 0; i < c->count; i++)
         ring += oh_cell_size(c->spare->ring[(c->head + i) % OH_CELLS_RING]);
+    if (c->oldest != (c->count > 0 ? c->spare->ring[c->head] : NULL))
+        return false;
     return words == all_words(c) && free <= c->idle_words && c->count <= OH_CELLS_RING &&
            live_words + ring + c->idle_words == c->used_words;
 }

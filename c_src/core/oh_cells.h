@@ -67,10 +67,11 @@ typedef struct oh_cells_spare oh_cells_spare_t;
 typedef struct {
     oh_cells_block_t *blocks; /* newest first; only the newest has room */
     oh_cells_spare_t *spare;  /* ring and lists; NULL until a cell is retired */
+    oh_cell_t *oldest;        /* in the ring, or NULL: the next cell's place, mostly */
     uint32_t room;            /* words left in the newest block */
     uint32_t used_words;      /* in all blocks */
     uint32_t idle_words;      /* of which in free cells, or lost */
-    uint8_t head, count;      /* of the ring: the oldest, and how many */
+    uint8_t head, count;      /* of the ring: the oldest's place, and how many */
     uint16_t stamp[OH_CELLS_QUARTERS];
 } oh_cells_t;
 

@@ -296,6 +296,8 @@ oh_status_t oh_table_begin(oh_table_t *t, oh_write_t *w, const oh_key_t *key, bo
         return OH_CLOSED;
     w->retired = false;
     if (room) {
+        /* Where the put will write: another processor may have it. */
+        __builtin_prefetch(s->cells.oldest, 1);
         oh_status_t status = OH_OK;
         oh_segment_t *roomy = make_room(t, s, key->hash, &status);
         /* Without memory for a rebuild the segment still serves while it has an EMPTY slot. */

@@ -57,6 +57,14 @@
 -export([concurrency_limiter_new/1, concurrency_limiter_acquire/1, concurrency_limiter_release/1,
          concurrency_limiter_limit/1, concurrency_limiter_in_use/1]).
 
+%% histograms
+-export([histogram_new_hdr/4, histogram_new_explicit/1, is_histogram/1]).
+-export([histogram_record/2, histogram_record_n/3, histogram_record_many/2, histogram_start/1,
+         histogram_stop/3]).
+-export([histogram_statistic/2, histogram_summary/1, histogram_quantiles/2, histogram_snapshot/1,
+         histogram_snapshot_reset/1, histogram_merge/2, histogram_buckets/3, histogram_equivalent/2,
+         histogram_export/1, histogram_import/1, histogram_info/1]).
+
 -on_load(init/0).
 
 %% Where the library is looked for: the application's priv folder, or beside the ebin folder that this
@@ -240,3 +248,23 @@ concurrency_limiter_acquire(_Limiter) -> ?STUB.
 concurrency_limiter_release(_Permit) -> ?STUB.
 concurrency_limiter_limit(_Limiter) -> ?STUB.
 concurrency_limiter_in_use(_Limiter) -> ?STUB.
+
+histogram_new_hdr(_Lowest, _Highest, _Digits, _Saturates) -> ?STUB.
+histogram_new_explicit(_Bounds) -> ?STUB.
+is_histogram(_Term) -> ?STUB.
+histogram_record(_Histogram, _Value) -> ?STUB.
+histogram_record_n(_Histogram, _Value, _N) -> ?STUB.
+histogram_record_many(_Histogram, _Values) -> ?STUB.
+histogram_start(_Histogram) -> ?STUB.
+histogram_stop(_Histogram, _Start, _UnitNs) -> ?STUB.
+histogram_statistic(_Histogram, _Name) -> ?STUB.
+histogram_summary(_Histogram) -> ?STUB.
+histogram_quantiles(_Histogram, _Quantiles) -> ?STUB.
+histogram_snapshot(_Histogram) -> ?STUB.
+histogram_snapshot_reset(_Histogram) -> ?STUB.
+histogram_merge(_Histogram, _From) -> ?STUB.
+histogram_buckets(_Histogram, _End, _Tail) -> ?STUB.
+histogram_equivalent(_Histogram, _Value) -> ?STUB.
+histogram_export(_Histogram) -> ?STUB.
+histogram_import(_Binary) -> ?STUB.
+histogram_info(_Histogram) -> ?STUB.

@@ -24,3 +24,6 @@ RESOURCE(id_generator, 1)
 RESOURCE(rate_limiter, 1)
 RESOURCE(concurrency_limiter, 1)
 RESOURCE(permit, 1)
+
+/* histograms */
+RESOURCE(histogram, 1)

@@ -5,7 +5,7 @@ defmodule Offheap.Reload do
   beside it use the library too.
   """
 
-  alias Offheap.{Atomics, Counter, IdGenerator}
+  alias Offheap.{Atomics, Counter, Histogram, IdGenerator}
 
   @doc "Runs the scenario in a new emulator; returns `{output, exit_status}`."
   def run(scenario) do
@@ -160,7 +160,8 @@ defmodule Offheap.Reload do
       store: make_store(),
       counters: make_counters(),
       ids: IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000}),
-      limiters: make_limiters()
+      limiters: make_limiters(),
+      histograms: make_histograms()
     }
   end
 
@@ -170,6 +171,7 @@ defmodule Offheap.Reload do
     use_counters(handles.counters)
     use_ids(handles.ids)
     use_limiters(handles.limiters)
+    use_histograms(handles.histograms)
   end
 
   defp make_atomics do
@@ -259,6 +261,24 @@ defmodule Offheap.Reload do
     {:error, :released} = :offheap_concurrency_limiter.release(again)
     true = :offheap_concurrency_limiter.in_use(concurrency) > 0
     true = is_reference(permit)
+  end
+
+  defp make_histograms do
+    histograms = [Histogram.new(), Histogram.new(buckets: [1, 2])]
+    for h <- histograms, do: Histogram.record_many(h, [1, 2, 3])
+    histograms
+  end
+
+  # Values of 2 on average, whoever else records them meanwhile.
+  defp use_histograms(histograms) do
+    for h <- histograms do
+      Histogram.record(h, 2)
+      %{count: count, sum: sum, mean: 2.0} = Histogram.summary(h)
+      true = sum == 2 * count
+      snapshot = Histogram.snapshot(h)
+      :ok = Histogram.merge(snapshot, h)
+      2.0 = Histogram.mean(snapshot)
+    end
   end
 
   defp work(handles, counter) do

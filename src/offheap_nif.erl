@@ -65,6 +65,17 @@
          histogram_snapshot_reset/1, histogram_merge/2, histogram_buckets/3, histogram_equivalent/2,
          histogram_export/1, histogram_import/1, histogram_info/1]).
 
+%% bit sets, Bloom filters, HyperLogLog
+-export([bitset_new/1, bitset_size/1, bitset_memory/1, bitset_test/2, bitset_set/2,
+         bitset_clear/2, bitset_flip/2, bitset_claim/1, bitset_release/2, bitset_count/3,
+         bitset_union/2, bitset_intersection/2, bitset_difference/2, bitset_to_binary/1,
+         bitset_from_binary/2]).
+-export([bloom_filter_new/3, bloom_filter_add/2, bloom_filter_member/2, bloom_filter_merge/2,
+         bloom_filter_ones/1, bloom_filter_shape/1, bloom_filter_to_binary/2,
+         bloom_filter_from_binary/4]).
+-export([hyperloglog_new/2, hyperloglog_add/2, hyperloglog_merge/2, hyperloglog_count/1,
+         hyperloglog_shape/1, hyperloglog_to_binary/2, hyperloglog_from_binary/3]).
+
 -on_load(init/0).
 
 %% Where the library is looked for: the application's priv folder, or beside the ebin folder that this
@@ -268,3 +279,36 @@ histogram_equivalent(_Histogram, _Value) -> ?STUB.
 histogram_export(_Histogram) -> ?STUB.
 histogram_import(_Binary) -> ?STUB.
 histogram_info(_Histogram) -> ?STUB.
+
+bitset_new(_Size) -> ?STUB.
+bitset_size(_Set) -> ?STUB.
+bitset_memory(_Set) -> ?STUB.
+bitset_test(_Set, _Index) -> ?STUB.
+bitset_set(_Set, _Index) -> ?STUB.
+bitset_clear(_Set, _Index) -> ?STUB.
+bitset_flip(_Set, _Index) -> ?STUB.
+bitset_claim(_Set) -> ?STUB.
+bitset_release(_Set, _Index) -> ?STUB.
+bitset_count(_Set, _Index, _Length) -> ?STUB.
+bitset_union(_Set, _Other) -> ?STUB.
+bitset_intersection(_Set, _Other) -> ?STUB.
+bitset_difference(_Set, _Other) -> ?STUB.
+bitset_to_binary(_Set) -> ?STUB.
+bitset_from_binary(_Binary, _Size) -> ?STUB.
+
+bloom_filter_new(_Bits, _Hashes, _Salt) -> ?STUB.
+bloom_filter_add(_Filter, _Key) -> ?STUB.
+bloom_filter_member(_Filter, _Key) -> ?STUB.
+bloom_filter_merge(_Filter, _Other) -> ?STUB.
+bloom_filter_ones(_Filter) -> ?STUB.
+bloom_filter_shape(_Filter) -> ?STUB.
+bloom_filter_to_binary(_Filter, _Header) -> ?STUB.
+bloom_filter_from_binary(_Bits, _Hashes, _Salt, _Binary) -> ?STUB.
+
+hyperloglog_new(_Precision, _Salt) -> ?STUB.
+hyperloglog_add(_Sketch, _Key) -> ?STUB.
+hyperloglog_merge(_Sketch, _Other) -> ?STUB.
+hyperloglog_count(_Sketch) -> ?STUB.
+hyperloglog_shape(_Sketch) -> ?STUB.
+hyperloglog_to_binary(_Sketch, _Header) -> ?STUB.
+hyperloglog_from_binary(_Precision, _Salt, _Binary) -> ?STUB.

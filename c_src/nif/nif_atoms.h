@@ -100,3 +100,7 @@ ATOM(out_of_range)
 ATOM(buckets)
 ATOM(cells)
 ATOM(malformed)
+
+/* bit sets */
+ATOM(full)
+ATOM(not_claimed)

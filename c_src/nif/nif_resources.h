@@ -27,3 +27,8 @@ RESOURCE(permit, 1)
 
 /* histograms */
 RESOURCE(histogram, 1)
+
+/* bit sets */
+RESOURCE(bitset, 1)
+RESOURCE(bloom_filter, 1)
+RESOURCE(hyperloglog, 1)

@@ -1,0 +1,54 @@
+#include "nif_key.h"
+#include "nif_size.h"
+
+#include <sodium.h>
+
+#include "../core/oh_mix.h"
+
+/* Terms up to this many words, with binaries of up to this many bytes, are hashed where the caller
+ * is: about 100 us. */
+#define INLINE_WORDS 4096
+#define INLINE_BYTES 32768
+#define BYTES_PER_MS 400000
+
+static bool on_dirty_scheduler(void) {
+    return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
+}
+
+static bool hash_binary(ErlNifEnv *env, const ErlNifBinary *bin, uint32_t salt, uint64_t *hash) {
+    if (bin->size > INLINE_BYTES && !on_dirty_scheduler())
+        return false;
+    uint8_t key[crypto_shorthash_KEYBYTES] = {(uint8_t)salt, (uint8_t)(salt >> 8),
+                                              (uint8_t)(salt >> 16), (uint8_t)(salt >> 24)};
+    uint8_t digest[crypto_shorthash_BYTES];
+    crypto_shorthash(digest, bin->data, bin->size, key);
+    *hash = 0;
+    for (unsigned i = 0; i < sizeof digest; i++)
+        *hash |= (uint64_t)digest[i] << 8 * i;
+    nif_charge(env, bin->size, BYTES_PER_MS);
+    return true;
+}
+
+static bool hash_other(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_t *hash) {
+    if (!nif_is_surely_small(env, term) && !on_dirty_scheduler()) {
+        nif_size_t size = nif_measure(env, term, INLINE_WORDS);
+        if (!size.complete || size.binary_bytes > INLINE_BYTES)
+            return false;
+        nif_charge(env, size.words * sizeof(ERL_NIF_TERM) + size.binary_bytes, BYTES_PER_MS);
+    }
+    ERL_NIF_TERM salted = enif_make_list_cell(env, enif_make_uint(env, salt), term);
+    *hash = oh_mix(enif_hash(ERL_NIF_PHASH2, term, 0) << 27 | enif_hash(ERL_NIF_PHASH2, salted, 0));
+    return true;
+}
+
+bool nif_key_hash(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_t *hash) {
+    ErlNifSInt64 integer;
+    ErlNifBinary bin;
+    if (enif_get_int64(env, term, &integer)) {
+        *hash = oh_mix((uint64_t)integer ^ oh_mix(salt + 1));
+        return true;
+    }
+    if (enif_inspect_binary(env, term, &bin))
+        return hash_binary(env, &bin, salt, hash);
+    return hash_other(env, term, salt, hash);
+}

@@ -6,7 +6,8 @@
 %% <li>An {@link add/2} that has returned is seen by every {@link member/2} that begins later. Bits are set
 %%     one by one, each atomically.</li>
 %% <li>With as many keys as the capacity, the share of other keys taken for members is the rate asked for,
-%%     or a little above it (about 1 part in 20 for filters of few bits). Beyond the capacity the rate grows.</li>
+%%     or a little above it (about 1 part in 20 for filters of few bits). Beyond the capacity the rate
+%%     grows.</li>
 %% <li>The hash does not depend on the node, the machine or the release, so a filter may be stored and
 %%     sent ({@link to_binary/1}). Exceptions are keys that themselves mean something else elsewhere (local
 %%     pids, references, ports, funs), and `-0.0', which from OTP 27 on is not `0.0'. Integers of 64 bits and
@@ -40,8 +41,8 @@ new(Capacity) -> new(Capacity, []).
 %% @doc Makes an empty filter for `Capacity' keys.
 %%
 %% Options: `{false_positive_rate, Rate}', 1.0e-9 to 0.5, default 0.01; `{salt, Salt}', default 0. Takes
-%% `Capacity * -ln(Rate) / ln(2)^2' bits, which is 9.6 a key for 0.01 and 4.8 more for each tenth of it, and 1/32 more.
-%% Raises `badarg' for other values, and `system_limit' for more bits than memory can hold (at most 2^40).
+%% `Capacity * -ln(Rate) / ln(2)^2' bits, which is 9.6 a key for 0.01 and 4.8 more for each tenth of it, and
+%% 1/32 of that again. Raises `badarg' for other values, and `system_limit' for more bits than memory can hold (at most 2^40).
 -spec new(Capacity :: pos_integer(), [option()]) -> bloom_filter().
 new(Capacity, Options) when is_integer(Capacity), Capacity > 0 ->
     {Rate, Salt} = options(Options, 0.01, 0),

@@ -109,8 +109,9 @@ double oh_hyperloglog_count(const oh_hyperloglog_t *h) {
     for (unsigned rank = top - 1; rank >= 1; rank--)
         z = 0.5 * (z + with_rank[rank]);
     z += registers * sigma(with_rank[0] / registers);
-    /* 1 / (2 ln 2) */
-    return 0.72134752044448170368 * registers * registers / z;
+    /* 1 / (2 ln 2). With every register at its end the estimate has none; there are 2^64
+     * hashes. */
+    return fmin(0.72134752044448170368 * registers * registers / z, 0x1p64);
 }
 
 /* --- Bytes --- */

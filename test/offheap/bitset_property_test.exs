@@ -86,6 +86,8 @@ defmodule Offheap.BitsetPropertyTest do
     {answers, members(set)}
   end
 
+  defp apply_to(module, set, _size, {op, [:itself]}), do: apply(module, op, [set, set])
+
   defp apply_to(module, set, size, {op, [bits]})
        when op in [:union, :intersection, :difference] do
     apply(module, op, [set, make(size, bits)])

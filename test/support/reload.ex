@@ -161,7 +161,8 @@ defmodule Offheap.Reload do
       counters: make_counters(),
       ids: IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000}),
       limiters: make_limiters(),
-      histograms: make_histograms()
+      histograms: make_histograms(),
+      bits: make_bits()
     }
   end
 
@@ -172,6 +173,7 @@ defmodule Offheap.Reload do
     use_ids(handles.ids)
     use_limiters(handles.limiters)
     use_histograms(handles.histograms)
+    use_bits(handles.bits)
   end
 
   defp make_atomics do
@@ -279,6 +281,31 @@ defmodule Offheap.Reload do
       :ok = Histogram.merge(snapshot, h)
       2.0 = Histogram.mean(snapshot)
     end
+  end
+
+  # A bit set that is full but for one slot at a time, a filter and a sketch.
+  defp make_bits do
+    set = :offheap_bitset.new(5000)
+    for i <- 0..4989, do: ^i = :offheap_bitset.claim(set)
+    filter = :offheap_bloom_filter.new(1000)
+    sketch = :offheap_hyperloglog.new()
+
+    for i <- 1..1000 do
+      :offheap_bloom_filter.add(filter, i)
+      :offheap_hyperloglog.add(sketch, i)
+    end
+
+    {set, filter, sketch}
+  end
+
+  defp use_bits({set, filter, sketch}) do
+    slot = :offheap_bitset.claim(set)
+    true = slot in 4990..4999
+    true = :offheap_bitset.test(set, slot)
+    :ok = :offheap_bitset.release(set, slot)
+    4980 = :offheap_bitset.count(set, 0, 4980)
+    true = Enum.all?(1..1000, &:offheap_bloom_filter.member(filter, &1))
+    true = :offheap_hyperloglog.count(sketch) in 950..1050
   end
 
   defp work(handles, counter) do

@@ -42,7 +42,8 @@ new(Capacity) -> new(Capacity, []).
 %%
 %% Options: `{false_positive_rate, Rate}', 1.0e-9 to 0.5, default 0.01; `{salt, Salt}', default 0. Takes
 %% `Capacity * -ln(Rate) / ln(2)^2' bits, which is 9.6 a key for 0.01 and 4.8 more for each tenth of it, and
-%% 1/32 of that again. Raises `badarg' for other values, and `system_limit' for more bits than memory can hold (at most 2^40).
+%% 1/32 of that again. Raises `badarg' for other values, and `system_limit' for more bits than memory can
+%% hold (at most 2^40).
 -spec new(Capacity :: pos_integer(), [option()]) -> bloom_filter().
 new(Capacity, Options) when is_integer(Capacity), Capacity > 0 ->
     {Rate, Salt} = options(Options, 0.01, 0),

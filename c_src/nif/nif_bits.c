@@ -95,8 +95,10 @@ ERL_NIF_TERM nif_bits_to_binary(ErlNifEnv *env, ERL_NIF_TERM set, ERL_NIF_TERM h
     ERL_NIF_TERM args[] = {set, header};
     if (!get_bits(env, set, &bits))
         return enif_make_badarg(env);
-    if (oh_bitset_bytes(bits) <= BITS_INLINE_BYTES)
+    if (oh_bitset_bytes(bits) <= BITS_INLINE_BYTES) {
+        nif_charge(env, oh_bitset_bytes(bits), BITS_BYTES_PER_MS);
         return write_binary(env, 2, args);
+    }
     return enif_schedule_nif(env, "bits_to_binary", ERL_NIF_DIRTY_JOB_CPU_BOUND, write_binary, 2,
                              args);
 }

@@ -9,8 +9,9 @@
 
 #include "../core/oh_bitset.h"
 
-/* Sets up to this many bytes are copied where the caller is: about 20 us. */
+/* Sets up to this many bytes are copied where the caller is: about 50 us. */
 #define BITS_INLINE_BYTES 65536
+#define BITS_BYTES_PER_MS 1000000
 
 /* How many bits are set of those of a range that is known to be in the set. Yields. */
 ERL_NIF_TERM nif_bits_count(ErlNifEnv *env, ERL_NIF_TERM set, uint64_t index, uint64_t count);

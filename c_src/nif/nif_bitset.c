@@ -193,8 +193,10 @@ ERL_NIF_TERM nif_bitset_from_binary(ErlNifEnv *env, int argc, const ERL_NIF_TERM
     ErlNifBinary binary;
     if (!enif_inspect_binary(env, argv[0], &binary))
         return enif_make_badarg(env);
-    if (binary.size <= BITS_INLINE_BYTES)
+    if (binary.size <= BITS_INLINE_BYTES) {
+        nif_charge(env, binary.size, BITS_BYTES_PER_MS);
         return read_binary(env, argc, argv);
+    }
     return enif_schedule_nif(env, "bitset_from_binary", ERL_NIF_DIRTY_JOB_CPU_BOUND, read_binary,
                              argc, argv);
 }

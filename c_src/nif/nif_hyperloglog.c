@@ -38,10 +38,12 @@ static ERL_NIF_TERM make_sketch(ErlNifEnv *env, const ERL_NIF_TERM argv[],
     hyperloglog_t *h = enif_alloc_resource(nif_type_hyperloglog, sizeof *h);
     h->salt = salt;
     oh_status_t status = oh_hyperloglog_init(&h->sketch, precision);
-    if (status == OH_OK && bytes != NULL)
+    if (status == OH_OK && bytes != NULL) {
+        charge(env, h);
         status = bytes->size == oh_hyperloglog_registers(&h->sketch)
                      ? oh_hyperloglog_from_bytes(&h->sketch, bytes->data)
                      : OH_BADARG;
+    }
     ERL_NIF_TERM result = status == OH_OK
                               ? enif_make_resource(env, h)
                               : nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);

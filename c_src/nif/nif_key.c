@@ -16,7 +16,9 @@ static bool on_dirty_scheduler(void) {
 }
 
 static bool hash_binary(ErlNifEnv *env, const ErlNifBinary *bin, uint32_t salt, uint64_t *hash) {
-    if (bin->size > INLINE_BYTES && !on_dirty_scheduler())
+    if (bin->size <= INLINE_BYTES)
+        nif_charge(env, bin->size, BYTES_PER_MS);
+    else if (!on_dirty_scheduler())
         return false;
     uint8_t key[crypto_shorthash_KEYBYTES] = {(uint8_t)salt, (uint8_t)(salt >> 8),
                                               (uint8_t)(salt >> 16), (uint8_t)(salt >> 24)};
@@ -25,7 +27,6 @@ static bool hash_binary(ErlNifEnv *env, const ErlNifBinary *bin, uint32_t salt, 
     *hash = 0;
     for (unsigned i = 0; i < sizeof digest; i++)
         *hash |= (uint64_t)digest[i] << 8 * i;
-    nif_charge(env, bin->size, BYTES_PER_MS);
     return true;
 }
 

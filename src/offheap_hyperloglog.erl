@@ -9,9 +9,11 @@
 %%     {@link to_binary/1} see each register atomically, all together not at one instant.</li>
 %% <li>The hash does not depend on the node, the machine or the release, so sketches may be stored, sent and
 %%     merged elsewhere. Exceptions are keys that themselves mean something else elsewhere (local pids,
-%%     references, ports, funs), and `-0.0', which from OTP 27 on is not `0.0'. Integers of 64 bits and
-%%     binaries have 64 bits of hash, other terms 54, terms with maps 32: different maps beyond about a
-%%     hundred millions are undercounted.</li>
+%%     references, ports, funs), and `-0.0', which from OTP 27 on is not `0.0'.</li>
+%% <li>Integers of 64 bits, binaries, pids, references and ports have 64 bits of hash, other terms 54. Terms
+%%     with maps have 32: beyond about a hundred millions they are undercounted. Terms that differ only in a
+%%     pid, reference or port inside them have 18: do not add those, but what is inside, or their external
+%%     format.</li>
 %% <li>`badarg' is raised for a wrong reference, wrong options, sketches of different precision or salt.</li>
 %% </ul>
 %%

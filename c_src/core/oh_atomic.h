@@ -32,10 +32,6 @@
 #define oh_fetch_or_seqcst(p, v)   atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
 #define oh_fetch_xor_seqcst(p, v)  atomic_fetch_xor_explicit((p), (v), memory_order_seq_cst)
 
-#define oh_fetch_or_seqcst(p, v)  atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
-#define oh_fetch_and_seqcst(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
-#define oh_fetch_xor_seqcst(p, v) atomic_fetch_xor_explicit((p), (v), memory_order_seq_cst)
-
 /* Compare-and-swap: order on success named first, relaxed or acquire on failure second. On failure
  * *expected holds what was there. The weak form may fail spuriously: for loops only. */
 #define oh_cas_weak_acquire_relaxed(p, expected, desired)                                          \

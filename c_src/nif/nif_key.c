@@ -30,6 +30,11 @@ static bool hash_binary(ErlNifEnv *env, const ErlNifBinary *bin, uint32_t salt, 
     return true;
 }
 
+static uint64_t hash_identifier(ERL_NIF_TERM term, uint32_t salt) {
+    uint64_t low = (uint32_t)enif_hash(ERL_NIF_INTERNAL_HASH, term, salt);
+    return oh_mix((uint64_t)enif_hash(ERL_NIF_INTERNAL_HASH, term, ~salt) << 32 ^ low);
+}
+
 static bool hash_other(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_t *hash) {
     if (!nif_is_surely_small(env, term) && !on_dirty_scheduler()) {
         nif_size_t size = nif_measure(env, term, INLINE_WORDS);
@@ -51,5 +56,13 @@ bool nif_key_hash(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_t *ha
     }
     if (enif_inspect_binary(env, term, &bin))
         return hash_binary(env, &bin, salt, hash);
-    return hash_other(env, term, salt, hash);
+    switch (enif_term_type(env, term)) {
+    case ERL_NIF_TERM_TYPE_PID:
+    case ERL_NIF_TERM_TYPE_REFERENCE:
+    case ERL_NIF_TERM_TYPE_PORT:
+        *hash = hash_identifier(term, salt);
+        return true;
+    default:
+        return hash_other(env, term, salt, hash);
+    }
 }

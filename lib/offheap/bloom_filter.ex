@@ -22,9 +22,11 @@ defmodule Offheap.BloomFilter do
       rate grows.
     * The hash does not depend on the node, the machine or the release, so a filter may be stored and
       sent (`to_binary/1`). Exceptions are keys that themselves mean something else elsewhere (local
-      pids, references, ports, functions), and `-0.0`, which from OTP 27 on is not `0.0`. Integers of
-      64 bits and binaries have 64 bits of hash, other terms 54, terms with maps 32: with maps as keys
-      no rate below keys / 2^32 is kept.
+      pids, references, ports, functions), and `-0.0`, which from OTP 27 on is not `0.0`.
+    * Integers of 64 bits, binaries, pids, references and ports have 64 bits of hash, other terms 54.
+      Terms with maps have 32: no rate below keys / 2^32 is kept. Terms that differ only in a pid,
+      reference or port inside them have 18: do not add those, but what is inside, or their external
+      format.
     * A salt that outsiders do not know keeps them from choosing binaries that collide. Other keys are
       not protected, for their hash is not a secret function.
     * `ArgumentError` is raised for a wrong reference, wrong options, filters of different shape.

@@ -18,7 +18,7 @@ check() {
         spin "$@" -a "$models/$model.pml" >/dev/null
         # The warnings are of spin's own code.
         cc -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c
-        ./pan -m100000 >pan.out
+        ./pan -m200000 >pan.out
         grep -q "errors: $errors" pan.out && ! grep -q "max search depth too small" pan.out
     ) || {
         echo "models: $model ($*): expected $errors errors" >&2
@@ -32,4 +32,9 @@ check segment 0
 check segment 1 -DNO_RELOAD
 check epoch 0
 check epoch 1 -DGRACE=1
+# All orders of three workers are 167 million states: spin -a bitset.pml, without -D, tries them.
+check bitset 0 -DWORKERS=2 -DROUNDS=3
+check bitset 0 -DWORKERS=2 -DROUNDS=2 -DFIRST=4
+check bitset 1 -DBLIND
+check bitset 1 -DLAZY -DROUNDS=2 -DFIRST=4
 echo "$passed passed, 0 failed"

@@ -72,14 +72,15 @@ static void rest(void) {
 static void *reaper_main(void *arg) {
     (void)arg;
     for (;;) {
+        /* Looked at before the jobs: what was pushed before the stop is run. */
+        pthread_mutex_lock(&reaper.mutex);
+        bool stopping = reaper.stopping;
+        pthread_mutex_unlock(&reaper.mutex);
         bool worked = run_jobs();
         if (oh_epoch_domain != NULL && oh_epoch_collect(COLLECT_BATCH) > 0)
             worked = true;
         if (worked)
             continue;
-        pthread_mutex_lock(&reaper.mutex);
-        bool stopping = reaper.stopping;
-        pthread_mutex_unlock(&reaper.mutex);
         if (stopping)
             return NULL;
         rest();

@@ -147,6 +147,21 @@ START_TEST(the_reaper_runs_each_job_once_and_collects) {
 }
 END_TEST
 
+/* A job may be pushed just when the thread finds nothing to do. */
+START_TEST(stop_runs_what_was_pushed_before) {
+    for (int round = 0; round < 20000; round++) {
+        _Atomic int runs = 0;
+        ck_assert_int_eq(oh_reaper_start(), OH_OK);
+        for (int i = round % 50; i > 0; i--)
+            oh_pause();
+        push_count(&runs);
+        oh_reaper_stop();
+        if (oh_load_acquire(&runs) != 1)
+            ck_abort_msg("round %d", round);
+    }
+}
+END_TEST
+
 START_TEST(big_blocks_are_unmapped_in_the_background) {
     size_t bytes = (size_t)64 << 20;
     char *big = oh_zalloc_big(bytes);
@@ -180,6 +195,7 @@ int main(void) {
     tcase_add_test(tests, frees_no_more_than_the_budget);
     tcase_add_test(tests, pin_reports_that_memory_is_out);
     tcase_add_test(tests, the_reaper_runs_each_job_once_and_collects);
+    tcase_add_test(tests, stop_runs_what_was_pushed_before);
     tcase_add_test(tests, big_blocks_are_unmapped_in_the_background);
     tcase_add_test(tests, a_lock_tells_of_contention);
     suite_add_tcase(suite, tests);

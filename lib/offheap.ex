@@ -6,7 +6,9 @@ defmodule Offheap do
   |---|---|---|---|
   | atomics | `Offheap.Atomics` | arrays of integers or floats with every compound operation in one call | single adds are all you need: `:atomics` is compiled into the emulator |
   | counters | `Offheap.Counter` | striped counters, read and drained all at once | you never read more than a few: `:counters` adds as fast |
+  | histograms | `Offheap.Histogram` | quantiles, Prometheus buckets, exports | a few counters of your own answer the question |
   | limiters | `Offheap.RateLimiter`, `Offheap.ConcurrencyLimiter` | GCRA rate limits and permits that go with their owner | permits are given back whatever happens: a bare counter is quicker |
+  | bit sets | `Offheap.Bitset`, `Offheap.BloomFilter`, `Offheap.HyperLogLog` | slots, membership and distinct counts | keys differ only in a pid or reference inside them: few bits tell those apart |
   | ids | `Offheap.IdGenerator` | Snowflake ids | uniqueness within one run is enough: `System.unique_integer/0` |
   | buffers | `Offheap.Pool`, `Offheap.Buffer` | leased, mutable, recycled blocks of bytes, frozen to binaries without a copy | data are small or live short: fresh binaries are cheap |
   | store | `Offheap.Store` | ETS's vocabulary with reads that take no lock | values are large and read whole, or one process alone uses the table: ETS copies such values faster |

@@ -1,11 +1,12 @@
 defmodule Inventory.Histogram do
   @moduledoc """
-  Latencies counted in log-linear cells: 16 equal steps in each power of two.
+  What plain OTP has to do itself: latencies counted in log-linear cells, 16 equal steps in each
+  power of two.
 
   A cell is at most 1/16 wide of what it counts, so a percentile is exact to about 6 %, and the
   whole range from a nanosecond to hours takes 720 cells, whatever the number of values. The cells
-  themselves are the caller's, an `Offheap.Atomics` or a `:counters` array: counting is one atomic
-  add, by any number of processes.
+  themselves are the caller's `:counters` array: counting is one atomic add, by any number of
+  processes.
   """
 
   @powers 45

@@ -1,15 +1,14 @@
 defmodule Inventory.Offheap do
   @moduledoc """
   The inventory on Offheap: file contents live in leased buffers, never in binaries; results live in
-  stores, sums in atomics.
+  stores, sums in atomics, latencies in a histogram.
 
   Any number of processes may call `next/1` and `add/2` at once: nothing here is owned by one of
   them.
   """
   @behaviour Inventory.Runner
 
-  alias Inventory.Histogram
-  alias Offheap.{Atomics, Buffer, Hash, Jobs, Pool, Store}
+  alias Offheap.{Atomics, Buffer, Hash, Histogram, Jobs, Pool, Store}
 
   # What is read and hashed at a time. Up to 48 KiB a hash is computed where the caller runs, with
   # no change of thread, and the bytes that were just read are still in the processor's cache: on
@@ -38,7 +37,7 @@ defmodule Inventory.Offheap do
       files: Store.new(:files, [:public]),
       contents: Store.new(:contents, [:public]),
       sums: Atomics.new(4),
-      latencies: Atomics.new(Histogram.cells())
+      latencies: Histogram.new(digits: 2)
     }
   end
 
@@ -51,7 +50,7 @@ defmodule Inventory.Offheap do
 
     with {:ok, digest, size} <- digest(inventory, path) do
       elapsed = System.convert_time_unit(System.monotonic_time() - start, :native, :nanosecond)
-      Atomics.add(inventory.latencies, Histogram.cell(elapsed), 1)
+      Histogram.record(inventory.latencies, elapsed)
       record(inventory, path, digest, size)
     end
   end
@@ -156,10 +155,18 @@ defmodule Inventory.Offheap do
       duplicates: duplicates,
       entries: Store.to_list(inventory.files),
       contents: Store.to_list(inventory.contents),
-      latencies: Atomics.to_list(inventory.latencies),
+      timed: Histogram.count(inventory.latencies),
+      percentile: &percentile(inventory.latencies, &1),
       table_bytes: table_bytes(inventory.files) + table_bytes(inventory.contents),
       pool: Pool.info(inventory.pool)
     }
+  end
+
+  defp percentile(latencies, part) do
+    case Histogram.quantiles(latencies, [part]) do
+      [:undefined] -> 0
+      [nanoseconds] -> nanoseconds
+    end
   end
 
   defp table_bytes(store), do: Store.info(store, :memory) * :erlang.system_info(:wordsize)

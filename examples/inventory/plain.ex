@@ -73,13 +73,16 @@ defmodule Inventory.Plain do
 
   @impl true
   def result(inventory) do
+    latencies = for cell <- 1..Histogram.cells(), do: :counters.get(inventory.latencies, cell)
+
     %{
       files: :counters.get(inventory.sums, @files),
       bytes: :counters.get(inventory.sums, @bytes),
       duplicates: :counters.get(inventory.sums, @duplicates),
       entries: :ets.tab2list(inventory.files),
       contents: :ets.tab2list(inventory.contents),
-      latencies: for(cell <- 1..Histogram.cells(), do: :counters.get(inventory.latencies, cell)),
+      timed: Enum.sum(latencies),
+      percentile: &Histogram.percentile(latencies, &1),
       table_bytes: table_bytes(inventory.files) + table_bytes(inventory.contents)
     }
   end

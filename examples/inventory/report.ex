@@ -1,8 +1,6 @@
 defmodule Inventory.Report do
   @moduledoc "What the inventory prints."
 
-  alias Inventory.Histogram
-
   @doc "The lines about one inventory: what was found and what it took."
   def inventory(tree, result, jobs) do
     section("Found")
@@ -14,7 +12,7 @@ defmodule Inventory.Report do
 
     section("Took")
     row("time", "#{ms(result.elapsed_us)}, #{rate(result)}")
-    row("read and hash a file", latencies(result.latencies))
+    row("read and hash a file", latencies(result.percentile))
     row("memory of the stores", bytes(result.table_bytes))
     pool(result.pool)
     row("jobs by lane", "inline #{jobs.inline}, dirty #{jobs.dirty}, port #{jobs.port}")
@@ -53,11 +51,11 @@ defmodule Inventory.Report do
     )
   end
 
-  defp latencies(counts) do
+  defp latencies(percentile) do
     parts = [p50: 0.5, p90: 0.9, p99: 0.99, max: 1.0]
 
     Enum.map_join(parts, ", ", fn {name, part} ->
-      "#{name} #{us(Histogram.percentile(counts, part))}"
+      "#{name} #{us(percentile.(part))}"
     end)
   end
 
@@ -70,7 +68,7 @@ defmodule Inventory.Report do
     columns("throughput", "#{mb_s(ours)} MB/s", "#{mb_s(plain)} MB/s")
 
     for {name, part} <- [{"p50 a file", 0.5}, {"p99 a file", 0.99}] do
-      of = fn results -> us(median(results, &Histogram.percentile(&1.latencies, part))) end
+      of = fn results -> us(median(results, & &1.percentile.(part))) end
       columns(name, of.(ours), of.(plain))
     end
 

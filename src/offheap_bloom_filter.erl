@@ -11,7 +11,7 @@
 %% <li>The hash does not depend on the node, the machine or the release, so a filter may be stored and
 %%     sent ({@link to_binary/1}). Exceptions are keys that themselves mean something else elsewhere (local
 %%     pids, references, ports, funs), and `-0.0', which from OTP 27 on is not `0.0'.</li>
-%% <li>Integers of 64 bits, binaries, pids, references and ports have 64 bits of hash, other terms 54. Terms
+%% <li>Integers of 64 bits, floats, binaries, pids, references and ports have 64 bits of hash, others 54. Terms
 %%     with maps have 32: no rate below keys / 2^32 is kept. Terms that differ only in a pid, reference or
 %%     port inside them have 18: do not add those, but what is inside, or their external format.</li>
 %% <li>A salt that outsiders do not know keeps them from choosing binaries that collide. Other keys are not

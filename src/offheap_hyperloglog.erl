@@ -10,7 +10,7 @@
 %% <li>The hash does not depend on the node, the machine or the release, so sketches may be stored, sent and
 %%     merged elsewhere. Exceptions are keys that themselves mean something else elsewhere (local pids,
 %%     references, ports, funs), and `-0.0', which from OTP 27 on is not `0.0'.</li>
-%% <li>Integers of 64 bits, binaries, pids, references and ports have 64 bits of hash, other terms 54. Terms
+%% <li>Integers of 64 bits, floats, binaries, pids, references and ports have 64 bits of hash, others 54. Terms
 %%     with maps have 32: beyond about a hundred millions they are undercounted. Terms that differ only in a
 %%     pid, reference or port inside them have 18: do not add those, but what is inside, or their external
 %%     format.</li>

@@ -2,6 +2,7 @@
 #include "nif_size.h"
 
 #include <sodium.h>
+#include <string.h>
 
 #include "../core/oh_mix.h"
 
@@ -10,6 +11,8 @@
 #define INLINE_WORDS 4096
 #define INLINE_BYTES 32768
 #define BYTES_PER_MS 400000
+/* Keeps floats apart from the integers of the same bits, whatever the salt. */
+#define FLOAT ((uint64_t)1 << 33)
 
 static bool on_dirty_scheduler(void) {
     return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
@@ -28,6 +31,15 @@ static bool hash_binary(ErlNifEnv *env, const ErlNifBinary *bin, uint32_t salt, 
     for (unsigned i = 0; i < sizeof digest; i++)
         *hash |= (uint64_t)digest[i] << 8 * i;
     return true;
+}
+
+/* By its bits: phash2 is the same for 0.0 and -0.0 even where these are two terms. */
+static uint64_t hash_float(double number, uint32_t salt) {
+    uint64_t bits;
+    if (number == 0.0 && !nif_zeros_differ)
+        number = 0.0;
+    memcpy(&bits, &number, sizeof bits);
+    return oh_mix(bits ^ oh_mix((uint64_t)salt + FLOAT));
 }
 
 static uint64_t hash_identifier(ERL_NIF_TERM term, uint32_t salt) {
@@ -50,8 +62,13 @@ static bool hash_other(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_
 bool nif_key_hash(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_t *hash) {
     ErlNifSInt64 integer;
     ErlNifBinary bin;
+    double number;
     if (enif_get_int64(env, term, &integer)) {
         *hash = oh_mix((uint64_t)integer ^ oh_mix(salt + 1));
+        return true;
+    }
+    if (enif_get_double(env, term, &number)) {
+        *hash = hash_float(number, salt);
         return true;
     }
     if (enif_inspect_binary(env, term, &bin))

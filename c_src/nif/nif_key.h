@@ -2,7 +2,7 @@
  * nif_key: a 64-bit hash of any term, the same on every node and in every release of OTP, as
  * filters and sketches need that are stored or sent.
  *
- * Integers of 64 bits are mixed, and binaries go through SipHash-2-4 with the salt as its key. Of
+ * Integers of 64 bits and floats are mixed, and binaries go through SipHash-2-4 with the salt as its key. Of
  * most else only erlang:phash2/1 is as portable, but it has 27 bits: it is taken of the term and of
  * [Salt | Term], which makes 54. Terms with maps have 32, since the emulator hashes the pairs of a
  * map from a state of their own.

@@ -14,6 +14,7 @@
 static ERL_NIF_TERM big_max, big_min;
 static ErlNifEnv *big_env;
 ERL_NIF_TERM nif_one, nif_two;
+bool nif_zeros_differ;
 
 /* True if a copy of the term is the term. */
 static bool copies_to_itself(ERL_NIF_TERM term) {
@@ -31,6 +32,8 @@ bool nif_size_init(void) {
         return false;
     nif_one = enif_make_int(big_env, 1);
     nif_two = enif_make_int(big_env, 2);
+    nif_zeros_differ =
+        !enif_is_identical(enif_make_double(big_env, 0.0), enif_make_double(big_env, -0.0));
     ext[3] = 1;
     if (!enif_binary_to_term(big_env, ext, sizeof ext, &big_min, 0))
         return false;

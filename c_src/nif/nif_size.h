@@ -48,6 +48,9 @@ static inline bool nif_is_immediate(ErlNifEnv *env, ERL_NIF_TERM term) {
 /* The integers 1 and 2: the cost and the position that are asked for most. */
 extern ERL_NIF_TERM nif_one, nif_two;
 
+/* Whether 0.0 =/= -0.0, as from OTP 27 on. */
+extern bool nif_zeros_differ;
+
 /* True for terms that are surely small: tuples of a few integers, atoms, references and short
  * binaries. Quicker than measuring; false says nothing. */
 bool nif_is_surely_small(ErlNifEnv *env, ERL_NIF_TERM term);

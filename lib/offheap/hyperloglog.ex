@@ -16,7 +16,7 @@ defmodule Offheap.HyperLogLog do
     * The hash does not depend on the node, the machine or the release, so sketches may be stored,
       sent and merged elsewhere. Exceptions are keys that themselves mean something else elsewhere
       (local pids, references, ports, functions), and `-0.0`, which from OTP 27 on is not `0.0`.
-    * Integers of 64 bits, binaries, pids, references and ports have 64 bits of hash, other terms 54.
+    * Integers of 64 bits, floats, binaries, pids, references and ports have 64 bits of hash, others 54.
       Terms with maps have 32: beyond about a hundred millions they are undercounted. Terms that differ
       only in a pid, reference or port inside them have 18: do not add those, but what is inside, or
       their external format.

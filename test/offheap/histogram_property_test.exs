@@ -204,7 +204,7 @@ defmodule Offheap.HistogramPropertyTest do
 
     %{
       count: fn
-        value when value in 0..highest -> value
+        value when value in 0..highest//1 -> value
         value when is_integer(value) and out_of_range == :saturate and value < 0 -> 0
         value when is_integer(value) and out_of_range == :saturate -> highest
         _ -> :refused
@@ -228,7 +228,7 @@ defmodule Offheap.HistogramPropertyTest do
     %{
       count: fn
         value when is_float(value) -> value
-        value when value in -(1 <<< 63)..((1 <<< 64) - 1) -> value * 1.0
+        value when value in -(1 <<< 63)..((1 <<< 64) - 1)//1 -> value * 1.0
         _ -> :refused
       end,
       # Atoms are above all numbers, so that min/2 takes the highest value for the last bucket.

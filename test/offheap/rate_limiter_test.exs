@@ -35,7 +35,7 @@ defmodule Offheap.RateLimiterTest do
             bucket <- buckets do
           assert RateLimiter.reset(l, bucket) == :ok
 
-          for remaining <- 4..0 do
+          for remaining <- 4..0//-1 do
             assert RateLimiter.take(l, bucket, 1, start) == {:ok, remaining}
           end
 

@@ -222,7 +222,7 @@ defmodule Offheap.AtomicsModel do
 
   # --- Arguments ---
 
-  defp cell(a, i) when is_integer(i) and i in 1..a.size, do: a.cells[i]
+  defp cell(a, i) when is_integer(i) and i in 1..a.size//1, do: a.cells[i]
   defp cell(_a, _), do: bad()
 
   defp store(a, i, v), do: put_in(a.cells[i], v)

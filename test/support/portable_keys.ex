@@ -26,7 +26,7 @@ defmodule Offheap.PortableKeys do
 
   defp keys do
     [0, -1, 1 <<< 62, 1 <<< 64, -(1 <<< 200), 1.5, :atom, :"löng näme", "", "binary", <<5::3>>] ++
-      [[], 'string', [1 | 2], {}, {:a, "b", 3}, %{}, %{a: %{1.0 => "b"}}, &:erlang.abs/1] ++
+      [[], ~c"string", [1 | 2], {}, {:a, "b", 3}, %{}, %{a: %{1.0 => "b"}}, &:erlang.abs/1] ++
       [Map.new(1..100, &{&1, &1}), String.duplicate("x", 100_000), Enum.to_list(1..10_000)]
   end
 end

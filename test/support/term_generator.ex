@@ -224,7 +224,7 @@ defmodule Offheap.TermGenerator do
          slice_of("key"),
          "key",
          :key,
-         'key',
+         ~c"key",
          {"key"},
          [:key | :key],
          %{key: 1},

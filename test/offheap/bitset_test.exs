@@ -433,6 +433,8 @@ defmodule Offheap.BitsetMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  import Offheap.Memory
+
   test "memory goes with the last reference" do
     # Below the size that is mapped from the operating system, bits count as system memory.
     bytes = 200_000
@@ -441,17 +443,6 @@ defmodule Offheap.BitsetMemoryTest do
     assert :erlang.memory(:system) - before > 150 * bytes
     assert length(sets) == 200
 
-    drop(fn -> :erlang.memory(:system) - before < 100 * bytes end)
-  end
-
-  # Destructors run when schedulers get to them: collect until the condition holds.
-  defp drop(condition, tries \\ 1000) do
-    :erlang.garbage_collect()
-
-    cond do
-      condition.() -> :ok
-      tries == 0 -> flunk("memory was not given back")
-      true -> :erlang.yield() && drop(condition, tries - 1)
-    end
+    collect_until(fn -> :erlang.memory(:system) - before < 100 * bytes end)
   end
 end

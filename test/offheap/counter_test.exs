@@ -424,6 +424,8 @@ defmodule Offheap.CounterMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  import Offheap.Memory
+
   test "memory goes with the last reference" do
     # Below the size that is mapped from the operating system, cells count as system memory.
     bytes = 200_000
@@ -432,17 +434,6 @@ defmodule Offheap.CounterMemoryTest do
     assert :erlang.memory(:system) - before > 150 * bytes
     assert length(refs) == 200
 
-    drop(fn -> :erlang.memory(:system) - before < 100 * bytes end)
-  end
-
-  # Destructors run when schedulers get to them: collect until the condition holds.
-  defp drop(condition, tries \\ 1000) do
-    :erlang.garbage_collect()
-
-    cond do
-      condition.() -> :ok
-      tries == 0 -> flunk("memory was not given back")
-      true -> :erlang.yield() && drop(condition, tries - 1)
-    end
+    collect_until(fn -> :erlang.memory(:system) - before < 100 * bytes end)
   end
 end

@@ -881,6 +881,8 @@ defmodule Offheap.HistogramMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  import Offheap.Memory
+
   alias Offheap.Histogram
 
   test "memory goes with the last reference" do
@@ -896,7 +898,7 @@ defmodule Offheap.HistogramMemoryTest do
     bytes = Histogram.info(hd(histograms)).memory
     assert :erlang.memory(:system) - before > 150 * bytes
 
-    drop(fn -> :erlang.memory(:system) - before < 100 * bytes end)
+    collect_until(fn -> :erlang.memory(:system) - before < 100 * bytes end)
   end
 
   test "memory of snapshots goes with them" do
@@ -909,17 +911,6 @@ defmodule Offheap.HistogramMemoryTest do
       Histogram.snapshot_reset(h)
     end
 
-    drop(fn -> :erlang.memory(:system) - before < 1000 * bytes end)
-  end
-
-  # Destructors run when schedulers get to them: collect until the condition holds.
-  defp drop(condition, tries \\ 1000) do
-    :erlang.garbage_collect()
-
-    cond do
-      condition.() -> :ok
-      tries == 0 -> flunk("memory was not given back")
-      true -> :erlang.yield() && drop(condition, tries - 1)
-    end
+    collect_until(fn -> :erlang.memory(:system) - before < 1000 * bytes end)
   end
 end

@@ -617,6 +617,8 @@ defmodule Offheap.RateLimiterMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  import Offheap.Memory
+
   alias Offheap.RateLimiter
 
   test "memory goes with the last reference" do
@@ -632,17 +634,6 @@ defmodule Offheap.RateLimiterMemoryTest do
     assert length(limiters) == 100
     assert RateLimiter.info(keyed).size == 200_000
 
-    drop(fn -> :erlang.memory(:system) - before < 30 * bytes end)
-  end
-
-  # Destructors run when schedulers get to them: collect until the condition holds.
-  defp drop(condition, tries \\ 10_000) do
-    :erlang.garbage_collect()
-
-    cond do
-      condition.() -> :ok
-      tries == 0 -> flunk("memory was not given back")
-      true -> :erlang.yield() && drop(condition, tries - 1)
-    end
+    collect_until(fn -> :erlang.memory(:system) - before < 30 * bytes end)
   end
 end

@@ -121,6 +121,13 @@ bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_tab
 /* Closes a table, if it is not, and frees it; NULL is allowed. For destructors: O(1). */
 void store_free_table(oh_table_t *table);
 
+/* Begins a write of the entry with the key argv[1] in the store argv[0]. STEP_OK leaves the caller
+ * pinned and the segment locked; the key's flat form, if it has one, is put into the draft. */
+step_t store_begin_write(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool room, store_t **s,
+                         flat_draft_t *draft, oh_write_t *w);
+/* Ends it: unlocks, unpins. */
+void store_end_write(store_t *s, oh_write_t *w);
+
 /* The term that ends a call: badarg, {error, enomem}, or the same call again on a dirty scheduler.
  */
 ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,

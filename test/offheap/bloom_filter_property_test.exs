@@ -3,7 +3,7 @@ defmodule Offheap.BloomFilterPropertyTest do
   use ExUnit.Case, async: true
 
   # A soak run (PROPER_TESTS) takes as long as it takes.
-  @moduletag timeout: :infinity
+  @moduletag timeout: if(System.get_env("PROPER_TESTS"), do: :infinity, else: 600_000)
 
   import Offheap.Property
   import :proper_types, only: [list: 1, oneof: 1]

@@ -3,7 +3,7 @@ defmodule Offheap.HistogramPropertyTest do
   use ExUnit.Case, async: true
 
   # A soak run (PROPER_TESTS) takes as long as it takes.
-  @moduletag timeout: :infinity
+  @moduletag timeout: if(System.get_env("PROPER_TESTS"), do: :infinity, else: 600_000)
 
   import Bitwise
   import Offheap.Property

@@ -8,7 +8,7 @@
 #   make benchee    the same scenarios under Benchee (needs hex)
 #
 # Honoured: CC CFLAGS LDFLAGS CROSSCOMPILE MIX_APP_PATH ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR
-# ERL_EI_LIBDIR SANITIZE (address, undefined or thread).
+# ERL_EI_LIBDIR.
 
 ifdef MIX_APP_PATH
 PRIV := $(MIX_APP_PATH)/priv

@@ -20,6 +20,7 @@ demo: build
 test: install check
 	sh test/models.sh
 	mix test
+	sh test/sanitize.sh
 	sh test/packages.sh
 
 .PHONY: bench

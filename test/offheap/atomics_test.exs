@@ -1152,6 +1152,8 @@ defmodule Offheap.AtomicsMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  @moduletag :emulator_memory
+
   import Offheap.Memory
 
   test "memory goes with the last reference" do

@@ -881,6 +881,8 @@ defmodule Offheap.HistogramMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  @moduletag :emulator_memory
+
   import Offheap.Memory
 
   alias Offheap.Histogram

@@ -617,6 +617,8 @@ defmodule Offheap.RateLimiterMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  @moduletag :emulator_memory
+
   import Offheap.Memory
 
   alias Offheap.RateLimiter

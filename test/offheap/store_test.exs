@@ -588,6 +588,8 @@ defmodule Offheap.StoreMemoryTest do
   # Not async: the emulator counts memory for all together.
   use ExUnit.Case
 
+  @moduletag :emulator_memory
+
   @mib 1_048_576
 
   setup do: {:ok, t: :offheap_store.new(:memory, [:set, :public])}

@@ -88,6 +88,18 @@ ERL_NIF_TERM nif_raise(ErlNifEnv *env, ERL_NIF_TERM reason);
 /* errno as the atom that file:open/2 would give: enoent, eacces and so on. */
 ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number);
 
+/* --- Time --- */
+
+/* True on a normal scheduler thread, where long work must not run. */
+static inline bool nif_on_scheduler(void) {
+    return enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
+}
+
+/* True on a dirty CPU scheduler, where size does not matter. */
+static inline bool nif_on_dirty_cpu(void) {
+    return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
+}
+
 /* Charges the time slice for work of cost units, where units_per_ms of them fill one millisecond.
  * True when the slice is used up and a chunked loop should go on later by enif_schedule_nif. */
 bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms);

@@ -53,11 +53,6 @@ typedef struct {
 /* Bytes copied in a millisecond, at the least. */
 #define NIF_BUFFER_BYTES_PER_MS ((uint64_t)4 << 20)
 
-/* True on a normal scheduler thread, where long work must not run. */
-static inline bool nif_on_scheduler(void) {
-    return enif_thread_type() == ERL_NIF_THR_NORMAL_SCHEDULER;
-}
-
 /* The calling process, as the owner word of a buffer. */
 uint64_t nif_buffer_self(ErlNifEnv *env);
 

@@ -58,7 +58,7 @@ typedef ERL_NIF_TERM nif_histogram_read_t(ErlNifEnv *env, nif_histogram_t *h, vo
 
 /* True where a call may take its time, and nobody can kill its process meanwhile. */
 static inline bool nif_histogram_unhurried(void) {
-    return enif_thread_type() != ERL_NIF_THR_NORMAL_SCHEDULER;
+    return !nif_on_scheduler();
 }
 
 /* The cells that a reading may look at, on this thread. */

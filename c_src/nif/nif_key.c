@@ -14,14 +14,10 @@
 /* Keeps floats apart from the integers of the same bits, whatever the salt. */
 #define FLOAT ((uint64_t)1 << 33)
 
-static bool on_dirty_scheduler(void) {
-    return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
-}
-
 static bool hash_binary(ErlNifEnv *env, const ErlNifBinary *bin, uint32_t salt, uint64_t *hash) {
     if (bin->size <= INLINE_BYTES)
         nif_charge(env, bin->size, BYTES_PER_MS);
-    else if (!on_dirty_scheduler())
+    else if (!nif_on_dirty_cpu())
         return false;
     uint8_t key[crypto_shorthash_KEYBYTES] = {(uint8_t)salt, (uint8_t)(salt >> 8),
                                               (uint8_t)(salt >> 16), (uint8_t)(salt >> 24)};
@@ -48,7 +44,7 @@ static uint64_t hash_identifier(ERL_NIF_TERM term, uint32_t salt) {
 }
 
 static bool hash_other(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t salt, uint64_t *hash) {
-    if (!nif_is_surely_small(env, term) && !on_dirty_scheduler()) {
+    if (!nif_is_surely_small(env, term) && !nif_on_dirty_cpu()) {
         nif_size_t size = nif_measure(env, term, INLINE_WORDS);
         if (!size.complete || size.binary_bytes > INLINE_BYTES)
             return false;

@@ -149,7 +149,7 @@ static step_t make_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *e
     uint64_t words = 0;
     for (uint32_t i = 0; i < count; i++)
         words += entries[i].box == NULL ? 0 : entries[i].box->words;
-    if (words > STORE_INLINE_WORDS && !store_is_dirty())
+    if (words > STORE_INLINE_WORDS && !nif_on_dirty_cpu())
         return STEP_DIRTY;
     for (uint32_t i = 0; i < count; i++)
         *list = enif_make_list_cell(env, store_make_object(env, s, &entries[i]), *list);

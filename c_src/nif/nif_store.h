@@ -47,9 +47,6 @@ typedef enum {
 
 extern const oh_term_ops_t store_ops;
 
-/* True on a dirty scheduler, where size does not matter. */
-bool store_is_dirty(void);
-
 /* Whether the caller owns the table. */
 bool store_is_owner(ErlNifEnv *env, const store_t *s);
 

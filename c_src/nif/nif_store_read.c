@@ -23,7 +23,7 @@ static look_t look_up(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_NIF_
     oh_status_t status = oh_table_get(s->table, &key, entry);
     if (oh_likely(status == OH_OK)) {
         if (oh_likely(entry->box == NULL || entry->box->words <= STORE_INLINE_WORDS ||
-                      store_is_dirty()))
+                      nif_on_dirty_cpu()))
             return FOUND;
         step = STEP_DIRTY;
     } else if (status == OH_NOT_FOUND) {

@@ -56,12 +56,8 @@ const oh_term_ops_t store_ops = {
 
 /* --- Arguments --- */
 
-bool store_is_dirty(void) {
-    return enif_thread_type() == ERL_NIF_THR_DIRTY_CPU_SCHEDULER;
-}
-
 step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size) {
-    bool dirty = store_is_dirty();
+    bool dirty = nif_on_dirty_cpu();
     *size = nif_measure(env, key->word, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
     if (!dirty && (!size->complete || size->binary_bytes > STORE_INLINE_KEY_BYTES))
         return STEP_DIRTY;
@@ -120,7 +116,7 @@ static step_t to_cell(oh_item_t *item, const flat_draft_t *draft) {
 static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const nif_size_t *key) {
     nif_size_t value = {.complete = true};
     if (!item->value_immediate) {
-        bool dirty = store_is_dirty();
+        bool dirty = nif_on_dirty_cpu();
         value = nif_measure(env, item->value, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
         if (!value.complete && !dirty)
             return STEP_DIRTY;

@@ -89,7 +89,7 @@ static step_t insert_list(ErlNifEnv *env, store_t *s, ERL_NIF_TERM list, bool on
         return STEP_BADARG;
     if (count == 0)
         return oh_table_closed(s->table) ? STEP_BADARG : STEP_OK;
-    if (count > STORE_INLINE_OBJECTS && !store_is_dirty())
+    if (count > STORE_INLINE_OBJECTS && !nif_on_dirty_cpu())
         return STEP_DIRTY;
     oh_item_t *items = oh_alloc(count * sizeof *items);
     oh_cells_t rows = {0};
@@ -197,7 +197,7 @@ ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
         return store_end(env, step, nif_store_take, argc, argv);
     ERL_NIF_TERM result = enif_make_list(env, 0);
     bool large = w.found && w.entry.box != NULL && w.entry.box->words > STORE_INLINE_WORDS;
-    if (large && !store_is_dirty()) {
+    if (large && !nif_on_dirty_cpu()) {
         store_end_write(s, &w);
         return store_end(env, STEP_DIRTY, nif_store_take, argc, argv);
     }

@@ -12,8 +12,9 @@
  * member      any      acquire, bit by bit                      wait-free
  * init, free  one      the caller publishes                     as the allocator
  *
- * What add has returned from is a member for every call that begins later. All else is done on bits:
- * the union of two filters with equal bits and hashes, of hashes made alike, is a filter of both.
+ * What add has returned from is a member for every call that begins later. All else is done on
+ * bits: the union of two filters with equal bits and hashes, of hashes made alike, is a filter of
+ * both.
  */
 #ifndef OH_BLOOM_FILTER_H
 #define OH_BLOOM_FILTER_H

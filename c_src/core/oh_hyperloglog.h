@@ -4,8 +4,8 @@
  * near-optimal cardinality estimation algorithm", 2007).
  *
  * The first precision bits of a hash choose a register, which keeps the longest run of zeros that
- * the others began with, plus one. Registers have a byte each, eight to a word. Caller's hashes must
- * be spread over all 64 bits.
+ * the others began with, plus one. Registers have a byte each, eight to a word. Caller's hashes
+ * must be spread over all 64 bits.
  *
  * Call              Threads  Memory order                                    Progress
  * ----------------  -------  ----------------------------------------------  ---------
@@ -50,9 +50,9 @@ bool oh_hyperloglog_add(oh_hyperloglog_t *h, uint64_t hash);
 /* Makes h count what other did, too. Equal precisions. About 0.3 ms for the largest. */
 void oh_hyperloglog_merge(oh_hyperloglog_t *h, const oh_hyperloglog_t *other);
 
-/* The estimated number of distinct hashes, by the improved raw estimator, which needs no table and no
- * switch between ranges (O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches",
- * 2017, algorithm 6). About 0.3 ms for the largest. */
+/* The estimated number of distinct hashes, by the improved raw estimator, which needs no table and
+ * no switch between ranges (O. Ertl, "New cardinality estimation algorithms for HyperLogLog
+ * sketches", 2017, algorithm 6). About 0.3 ms for the largest. */
 double oh_hyperloglog_count(const oh_hyperloglog_t *h);
 
 /* Writes register i as byte i. */

@@ -126,7 +126,7 @@ static void wake(void) {
 
 void oh_reaper_push(oh_reaper_job_t *job) {
     job->next = oh_load_relaxed(&reaper.jobs);
-    while (!atomic_compare_exchange_weak(&reaper.jobs, &job->next, job)) /* J1: pairs with J2 */
+    while (!oh_cas_seqcst_seqcst(&reaper.jobs, &job->next, job)) /* J1: pairs with J2 */
         ;
     wake();
 }

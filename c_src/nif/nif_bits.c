@@ -4,7 +4,7 @@
 
 #include "../core/oh_bloom_filter.h"
 
-/* Bits that are counted, and words that are combined, before a look at the time slice: about 50 us. */
+/* Bits that are counted, and words that are combined, before a look at the time slice: 50 us. */
 #define COUNT_CHUNK          ((uint64_t)1 << 20)
 #define COUNT_BITS_PER_MS    ((uint64_t)16 << 20)
 #define COMBINE_CHUNK        ((uint64_t)4096)

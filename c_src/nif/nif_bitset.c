@@ -1,4 +1,5 @@
-/* offheap_bitset: arguments, calls, terms. Every function is O(1) but those that pass over all bits. */
+/* offheap_bitset: arguments, calls, terms. Every function is O(1) but those that pass over all
+ * bits. */
 #include "nif.h"
 #include "nif_bits.h"
 

@@ -1,4 +1,5 @@
-/* offheap_bloom_filter: arguments, calls, terms. Keys too large to hash here go on on a dirty scheduler. */
+/* offheap_bloom_filter: arguments, calls, terms. Keys too large to hash here go on on a dirty
+ * scheduler. */
 #include "nif.h"
 #include "nif_bits.h"
 #include "nif_key.h"

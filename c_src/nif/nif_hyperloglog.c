@@ -1,5 +1,5 @@
-/* offheap_hyperloglog: arguments, calls, terms. The largest has 256 KiB, which no call passes over in
- * more than half a millisecond. */
+/* offheap_hyperloglog: arguments, calls, terms. The largest has 256 KiB, which no call passes over
+ * in more than half a millisecond. */
 #include "nif.h"
 #include "nif_key.h"
 

@@ -71,11 +71,11 @@ headers:
 
 $(NIF_LIB): $(CORE_OBJ) $(NIF_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SHARED) -o $@ $^ $(LDFLAGS) $(SODIUM_LIBS) -pthread -lm
+	$(CC) $(CFLAGS) $(SHARED) -o $@ $^ $(LDFLAGS) $(SODIUM_LIBS) -pthread -lm -ldl
 
 $(PORT_BIN): $(CORE_OBJ) $(PORT_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -L$(ERL_EI_LIBDIR) -lei $(SODIUM_LIBS) -pthread -lm
+	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -L$(ERL_EI_LIBDIR) -lei $(SODIUM_LIBS) -pthread -lm -ldl
 
 $(OBJ)/c_src/core/%.o: c_src/core/%.c
 	@mkdir -p $(@D)

@@ -57,6 +57,10 @@
 -export([concurrency_limiter_new/1, concurrency_limiter_acquire/1, concurrency_limiter_release/1,
          concurrency_limiter_limit/1, concurrency_limiter_in_use/1]).
 
+%% jobs
+-export([job_inline/4, job_yield/3, job_dirty/3, job_dirty_io/3, job_list/0, job_load/1,
+         job_allow_test_jobs/0]).
+
 %% histograms
 -export([histogram_new_hdr/4, histogram_new_explicit/1, is_histogram/1]).
 -export([histogram_record/2, histogram_record_n/3, histogram_record_many/2, histogram_start/1,
@@ -312,3 +316,11 @@ hyperloglog_count(_Sketch) -> ?STUB.
 hyperloglog_shape(_Sketch) -> ?STUB.
 hyperloglog_to_binary(_Sketch, _Header) -> ?STUB.
 hyperloglog_from_binary(_Precision, _Salt, _Binary) -> ?STUB.
+
+job_inline(_Job, _Args, _Into, _InlineNs) -> ?STUB.
+job_yield(_Job, _Args, _Into) -> ?STUB.
+job_dirty(_Job, _Args, _Into) -> ?STUB.
+job_dirty_io(_Job, _Args, _Into) -> ?STUB.
+job_list() -> ?STUB.
+job_load(_Path) -> ?STUB.
+job_allow_test_jobs() -> ?STUB.

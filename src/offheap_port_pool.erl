@@ -21,8 +21,8 @@
 %% (about 2 ns a byte). Work of a few microseconds belongs in a NIF.
 %%
 %% Other reasons for an error: `noproc' (no such pool), `closed' (the pool stopped), `too_large' (the
-%% request exceeds `max_frame'), `unknown_job', `badarg' (the job does not take such an argument),
-%% `too_deep' (terms nested more than 64 deep), and what the job itself answers, such as `enoent'.
+%% request exceeds `max_frame'), `unknown_job', `{badarg, Name}' (the job does not take such
+%% an argument), `too_deep' (terms nested more than 64 deep), and what the job itself answers, such as `enoent'.
 %%
 %% Jobs of the worker that comes with Offheap: `echo' (a binary; gives it back), `blake2b' (a binary;
 %% gives the digest of 32 bytes), `blake2b_file' (a path as a binary; gives `{Digest, Size}').
@@ -50,7 +50,7 @@
                                   max_queue => non_neg_integer(), max_frame => pos_integer(),
                                   executable => file:name_all(), args => [string()]}.
 -type reason() :: overloaded | timeout | {worker_died, Status :: 0..255 | atom()} | closed | noproc
-                | too_large | unknown_job | badarg | too_deep | bad_frame | atom().
+                | too_large | unknown_job | {badarg, atom()} | too_deep | bad_frame | atom().
 -opaque request_id() :: {reference(), pid()} | {done, {error, reason()}}.
 
 %% @equiv start_link([])

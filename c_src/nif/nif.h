@@ -83,6 +83,8 @@ ERL_NIF_TERM nif_prepend(ErlNifEnv *env, const ERL_NIF_TERM terms[], unsigned co
  * OH_CLOSED raise badarg, OH_LIMIT raises system_limit, OH_ERRNO becomes {error, enoent} and the
  * like from error_number. */
 ERL_NIF_TERM nif_status(ErlNifEnv *env, oh_status_t status, int error_number);
+/* A status's own name, for {error, Reason}. */
+ERL_NIF_TERM nif_status_atom(oh_status_t status);
 /* Raises error:Reason. */
 ERL_NIF_TERM nif_raise(ErlNifEnv *env, ERL_NIF_TERM reason);
 /* errno as the atom that file:open/2 would give: enoent, eacces and so on. */

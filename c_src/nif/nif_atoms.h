@@ -104,3 +104,12 @@ ATOM(malformed)
 /* bit sets */
 ATOM(full)
 ATOM(not_claimed)
+
+/* jobs */
+ATOM(none)
+ATOM(lane)
+ATOM(io)
+ATOM(whole)
+ATOM(port_only)
+ATOM(cancelled)
+ATOM(unknown_job)

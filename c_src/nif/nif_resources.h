@@ -32,3 +32,6 @@ RESOURCE(histogram, 1)
 RESOURCE(bitset, 1)
 RESOURCE(bloom_filter, 1)
 RESOURCE(hyperloglog, 1)
+
+/* jobs */
+RESOURCE(run, 1)

@@ -210,3 +210,12 @@ NIF(hyperloglog_count, 1, 0)
 NIF(hyperloglog_shape, 1, 0)
 NIF(hyperloglog_to_binary, 2, 0)
 NIF(hyperloglog_from_binary, 3, 0)
+
+/* jobs */
+NIF(job_inline, 4, 0)
+NIF(job_yield, 3, 0)
+NIF(job_dirty, 3, DIRTY_CPU)
+NIF(job_dirty_io, 3, DIRTY_IO)
+NIF(job_list, 0, 0)
+NIF(job_load, 1, DIRTY_IO)
+NIF(job_allow_test_jobs, 0, 0)

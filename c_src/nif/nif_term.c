@@ -47,32 +47,34 @@ ERL_NIF_TERM nif_prepend(ErlNifEnv *env, const ERL_NIF_TERM terms[], unsigned co
     return list;
 }
 
+ERL_NIF_TERM nif_status_atom(oh_status_t status) {
+    switch (status) {
+#define OH_STATUS_CASE(upper, lower)                                                               \
+    case OH_##upper:                                                                               \
+        return nif_atom.status_##lower;
+        OH_STATUS_MAP(OH_STATUS_CASE)
+#undef OH_STATUS_CASE
+    case OH_STATUS_COUNT:
+        break;
+    }
+    return nif_atom.status_badarg;
+}
+
 ERL_NIF_TERM nif_status(ErlNifEnv *env, oh_status_t status, int error_number) {
     switch (status) {
     case OH_OK:
         return nif_atom.ok;
     case OH_BADARG:
     case OH_CLOSED:
+    case OH_STATUS_COUNT:
         return enif_make_badarg(env);
     case OH_LIMIT:
         return nif_raise(env, nif_atom.status_system_limit);
     case OH_ERRNO:
         return nif_error(env, nif_errno(env, error_number));
-#define OH_STATUS_CASE(upper, lower)                                                               \
-    case OH_##upper:                                                                               \
-        return nif_error(env, nif_atom.status_##lower);
-        OH_STATUS_CASE(ENOMEM, enomem)
-        OH_STATUS_CASE(NOT_FOUND, not_found)
-        OH_STATUS_CASE(EXISTS, exists)
-        OH_STATUS_CASE(RELEASED, released)
-        OH_STATUS_CASE(FROZEN, frozen)
-        OH_STATUS_CASE(BUSY, busy)
-        OH_STATUS_CASE(EXHAUSTED, exhausted)
-#undef OH_STATUS_CASE
-    case OH_STATUS_COUNT:
-        break;
+    default:
+        return nif_error(env, nif_status_atom(status));
     }
-    return enif_make_badarg(env);
 }
 
 ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number) {

@@ -18,6 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Requests smaller than this, of jobs that are quick, take tens of microseconds at most: their
+ * replies may wait for each other. */
+#define PORT_IO_QUICK_BYTES 16384
+
 /* max_frame bounds incoming frames. Ends the program if memory is out. */
 void port_io_init(uint32_t max_frame);
 

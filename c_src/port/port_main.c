@@ -8,7 +8,8 @@
  * ok, Result} or {Id, error, Reason}, in the order of the requests; replies may share frames too.
  *
  *   unknown_job   no such job
- *   badarg        the job does not take such an argument, or Job is no atom
+ *   badarg        Job is no atom
+ *   {badarg, Name}  the job does not take such an argument
  *   too_deep      nested beyond PORT_TERM_DEPTH_MAX
  *   bad_frame     the request is torn or followed by something that is none; what came after it in
  * the frame was dropped. Reading goes on with the next frame. enoent ...    as the file module has
@@ -27,16 +28,12 @@
 #include "../core/oh_frame.h"
 #include "port_guard.h"
 #include "port_io.h"
-#include "port_jobs.h"
+#include "port_job.h"
 #include "port_reply.h"
 #include "port_status.h"
 #include "port_term.h"
 
 #define MAX_FRAME_DEFAULT ((uint32_t)64 * 1024 * 1024)
-
-/* Requests smaller than this, of jobs that are not slow, take tens of microseconds at most: their
- * replies may wait for each other. */
-#define QUICK_BYTES 16384
 
 #define VERSION_BYTE 131
 
@@ -67,7 +64,7 @@ static bool parse_options(int argc, char *argv[], options_t *options) {
 static bool do_request(port_term_t *t, bool too_deep, bool test_jobs) {
     int arity, size = t->end - t->index;
     port_reply_t reply = {0};
-    char name[MAXATOMLEN_UTF8];
+    char name[PORT_TERM_ATOM_BYTES];
     if (!port_term_tuple(t, &arity) || arity != 3 || !port_term_integer(t, &reply.id))
         return false;
     if (too_deep) {
@@ -78,16 +75,7 @@ static bool do_request(port_term_t *t, bool too_deep, bool test_jobs) {
         port_reply_error(&reply, "badarg");
         return true;
     }
-    const port_job_t *job = port_job_find(name, test_jobs);
-    if (job == NULL) {
-        port_reply_error(&reply, "unknown_job");
-        return true;
-    }
-    if (job->slow || size > QUICK_BYTES)
-        port_io_flush();
-    job->run(t, &reply);
-    if (!reply.sent)
-        port_reply_error(&reply, "badarg");
+    port_job_run(name, t, size, test_jobs, &reply);
     return true;
 }
 

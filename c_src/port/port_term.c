@@ -1,6 +1,7 @@
 #include "port_term.h"
 
 #include <ei.h>
+#include <math.h>
 #include <string.h>
 
 /* Reading with a limit: each take_* returns false rather than pass the end. */
@@ -186,6 +187,23 @@ bool port_term_tuple(port_term_t *t, int *arity) {
     int type, size;
     return peek(t, &type, &size) && (type == ERL_SMALL_TUPLE_EXT || type == ERL_LARGE_TUPLE_EXT) &&
            ei_decode_tuple_header(t->buf, &t->index, arity) == 0;
+}
+
+bool port_term_map(port_term_t *t, int *size) {
+    int type, pairs;
+    return peek(t, &type, &pairs) && type == ERL_MAP_EXT &&
+           ei_decode_map_header(t->buf, &t->index, size) == 0;
+}
+
+bool port_term_float(port_term_t *t, double *out) {
+    int type, size;
+    int64_t integer;
+    if (port_term_integer(t, &integer)) {
+        *out = (double)integer;
+        return true;
+    }
+    return peek(t, &type, &size) && (type == NEW_FLOAT_EXT || type == ERL_FLOAT_EXT) &&
+           ei_decode_double(t->buf, &t->index, out) == 0 && isfinite(*out);
 }
 
 bool port_term_integer(port_term_t *t, int64_t *out) {

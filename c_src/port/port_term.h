@@ -18,6 +18,9 @@
  */
 #define PORT_TERM_DEPTH_MAX 64
 
+/* Room for any atom and a zero. */
+#define PORT_TERM_ATOM_BYTES (255 * 4 + 1)
+
 /* A place in a buffer. Between calls 0 <= index <= end, and end fits ei's int. */
 typedef struct {
     const char *buf;
@@ -42,6 +45,10 @@ port_term_status_t port_term_measure(const uint8_t *data, size_t bytes, size_t *
 
 /* The arity of a tuple; its elements come next. */
 bool port_term_tuple(port_term_t *t, int *arity);
+/* The number of pairs of a map; its keys and values come next. */
+bool port_term_map(port_term_t *t, int *size);
+/* A float, or an integer that fits 64 bits. */
+bool port_term_float(port_term_t *t, double *out);
 /* An integer that fits 64 bits. */
 bool port_term_integer(port_term_t *t, int64_t *out);
 /* An atom, as a string in UTF-8. */

@@ -6,7 +6,7 @@ CHECK_OBJ    := _build/check
 CHECK_SUITES := $(patsubst test/c/check_%.c,%,$(wildcard test/c/check_*.c))
 STRESS       := $(patsubst test/c/stress_%.c,%,$(wildcard test/c/stress_*.c))
 CHECK_CFLAGS  = $(STD) -Werror $(shell $(PKG_CONFIG) --cflags check) $(SODIUM_CFLAGS) -g -O1 -Ic_src/core -Itest/c
-CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check) $(SODIUM_LIBS) -lm
+CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check) $(SODIUM_LIBS) -lm -ldl
 
 PLAIN = clang
 ASAN  = gcc -fsanitize=address,undefined -fno-sanitize-recover=all

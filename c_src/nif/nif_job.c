@@ -1,0 +1,308 @@
+/*
+ * Jobs on the VM's own lanes. A call on a normal scheduler does up to INLINE_NS of work by the
+ * guess, and gives up its place after SLICE_NS by the clock, whatever the guess was.
+ */
+#include "nif_job.h"
+
+#include <string.h>
+
+#include "../core/oh_alloc.h"
+
+/* One slice of a job that yields. */
+#define SLICE_NS  ((uint64_t)200 * 1000)
+#define NS_PER_MS ((uint64_t)1000 * 1000)
+/* Up to here the clock would cost more than it tells. */
+#define SHORT_NS ((uint64_t)5 * 1000)
+
+/* Whether jobs for tests are to be had. */
+static _Atomic bool has_test_jobs;
+
+/* A run that yields; job NULL once it was ended. */
+static void run_destroy(ErlNifEnv *env, void *obj) {
+    (void)env;
+    nif_run_t *r = obj;
+    if (r->job != NULL)
+        nif_job_end(r);
+}
+
+ErlNifResourceTypeInit nif_type_init_run = {.dtor = run_destroy, .members = 1};
+
+/* --- What it came to --- */
+
+static ERL_NIF_TERM make_binary(ErlNifEnv *env, ErlNifBinary *binary) {
+    ERL_NIF_TERM term = enif_make_binary(env, binary);
+    binary->data = NULL;
+    return term;
+}
+
+static ERL_NIF_TERM make_bytes(ErlNifEnv *env, nif_run_t *r, uint32_t part) {
+    const oh_result_t *result = &r->run.result[part];
+    ErlNifBinary *binary = &r->binary[part];
+    if (part == 0 && r->into_is_used) {
+        oh_buffer_grow(r->into.buffer, r->into_offset, r->into_offset + result->size);
+        return enif_make_uint64(env, result->size);
+    }
+    if (binary->data == NULL) {
+        ERL_NIF_TERM term;
+        unsigned char *bytes = enif_make_new_binary(env, result->size, &term);
+        if (result->size > 0)
+            memcpy(bytes, result->bytes, result->size);
+        return term;
+    }
+    if (result->size < binary->size && !enif_realloc_binary(binary, result->size))
+        return enif_make_sub_binary(env, make_binary(env, binary), 0, result->size);
+    return make_binary(env, binary);
+}
+
+static ERL_NIF_TERM make_part(ErlNifEnv *env, nif_run_t *r, uint32_t part) {
+    const oh_result_t *result = &r->run.result[part];
+    switch (result->kind) {
+    case OH_RESULT_BYTES:
+        return make_bytes(env, r, part);
+    case OH_RESULT_INTEGER:
+        return enif_make_int64(env, result->integer);
+    case OH_RESULT_FLOAT:
+        return enif_make_double(env, result->number);
+    case OH_RESULT_ATOM:
+        return enif_make_atom(env, result->atom);
+    }
+    return nif_atom.ok;
+}
+
+ERL_NIF_TERM nif_job_outcome(ErlNifEnv *env, nif_run_t *r, offheap_step_t step) {
+    if (step != OFFHEAP_DONE)
+        return nif_error(env,
+                         r->run.stopped ? nif_atom.cancelled : enif_make_atom(env, r->run.reason));
+    oh_job_learned(r->job, r->units, r->run.ns);
+    ERL_NIF_TERM part[OFFHEAP_RESULTS_MAX];
+    for (uint32_t i = 0; i < r->run.results; i++)
+        part[i] = make_part(env, r, i);
+    return nif_ok(env, r->run.results == 0 ? nif_atom.ok
+                       : r->run.results == 1
+                           ? part[0]
+                           : enif_make_tuple_from_array(env, part, r->run.results));
+}
+
+static void leave(nif_lease_t *lease, oh_buffer_mode_t mode) {
+    if (lease->handle == NULL)
+        return;
+    nif_buffer_leave(lease, mode);
+    enif_release_resource(lease->handle);
+    lease->handle = NULL;
+}
+
+void nif_job_end(nif_run_t *r) {
+    oh_run_end(&r->run);
+    for (uint32_t i = 0; i < r->job->def->param_count; i++)
+        leave(&r->input[i], OH_BUFFER_READ);
+    leave(&r->into, OH_BUFFER_EXTEND);
+    for (uint32_t i = 0; i < r->run.results; i++)
+        if (r->run.result[i].kind == OH_RESULT_BYTES && r->binary[i].data != NULL)
+            enif_release_binary(&r->binary[i]);
+    r->job = NULL;
+}
+
+/* A run that did not begin, as a term. */
+static ERL_NIF_TERM refuse(ErlNifEnv *env, run_status_t status, ERL_NIF_TERM term) {
+    switch (status) {
+    case RUN_UNKNOWN_JOB:
+        return nif_error(env, nif_atom.unknown_job);
+    case RUN_BADARG:
+        return nif_error(env, enif_make_tuple2(env, nif_atom.status_badarg, term));
+    case RUN_ERROR:
+        return nif_error(env, term);
+    default:
+        return enif_make_badarg(env);
+    }
+}
+
+/* The job that argv[0] names; argv[1] are the arguments, argv[2] the buffer for the result. */
+static run_status_t begin(ErlNifEnv *env, const ERL_NIF_TERM argv[], nif_run_here_t *here,
+                          ERL_NIF_TERM *term) {
+    oh_job_t *job = nif_job_get(env, argv[0]);
+    if (job == NULL || ((job->def->flags & OFFHEAP_JOB_TEST) && !oh_load_relaxed(&has_test_jobs)))
+        return enif_is_atom(env, argv[0]) ? RUN_UNKNOWN_JOB : RUN_RAISE;
+    return nif_job_begin(env, here, job, argv[1], argv[2], term);
+}
+
+/* --- Yielding --- */
+
+/* The run's next slice: argv is {Run, Args}. */
+static ERL_NIF_TERM go_on(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    nif_run_t *r;
+    ERL_NIF_TERM term;
+    if (!enif_get_resource(env, argv[0], nif_type_run, (void **)&r) || r->job == NULL ||
+        nif_job_args(env, r, argv[1], &term) != RUN_OK)
+        return enif_make_badarg(env);
+    uint64_t before = r->run.ns;
+    offheap_step_t step = oh_run_slice(&r->run, SLICE_NS, true);
+    nif_charge(env, r->run.ns - before, NS_PER_MS);
+    if (step == OFFHEAP_MORE && !r->run.stopped)
+        return enif_schedule_nif(env, "job_yield", 0, go_on, argc, argv);
+    ERL_NIF_TERM outcome = nif_job_outcome(env, r, step);
+    nif_job_end(r);
+    return outcome;
+}
+
+/* Moves a run that is not done into a resource, to go on later. */
+static ERL_NIF_TERM yield(ErlNifEnv *env, nif_run_t *r, ERL_NIF_TERM args) {
+    if (!oh_run_keep_state(&r->run)) {
+        nif_job_end(r);
+        return nif_error(env, nif_atom.status_enomem);
+    }
+    nif_run_t *kept = enif_alloc_resource(nif_type_run, sizeof *kept);
+    memcpy(kept, r, sizeof *kept);
+    /* Parts of a result that stood in r stand in kept now. */
+    for (uint32_t i = 0; i < kept->run.results; i++)
+        if (kept->run.result[i].kind == OH_RESULT_BYTES && kept->run.result[i].bytes == r->small[i])
+            kept->run.result[i].bytes = kept->small[i];
+    ERL_NIF_TERM argv[] = {enif_make_resource(env, kept), args};
+    enif_release_resource(kept);
+    return enif_schedule_nif(env, "job_yield", 0, go_on, 2, argv);
+}
+
+/* If it is short by the guess, without a look at the clock. */
+static ERL_NIF_TERM first_slice(ErlNifEnv *env, nif_run_t *r, ERL_NIF_TERM args, bool timed) {
+    offheap_step_t step = oh_run_slice(&r->run, SLICE_NS, timed);
+    nif_charge(env, r->run.ns, NS_PER_MS);
+    if (step == OFFHEAP_MORE && !r->run.stopped)
+        return yield(env, r, args);
+    ERL_NIF_TERM outcome = nif_job_outcome(env, r, step);
+    nif_job_end(r);
+    return outcome;
+}
+
+#define NOT_ON_A_SCHEDULER (OFFHEAP_JOB_IO | OFFHEAP_JOB_WHOLE | OFFHEAP_JOB_PORT_ONLY)
+
+/* job_yield(Job, Args, Into): a slice at a time. badarg for a job that cannot be cut. */
+ERL_NIF_TERM nif_job_yield(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    nif_run_here_t here;
+    nif_run_t *r = &here.r;
+    ERL_NIF_TERM term = 0;
+    run_status_t status = begin(env, argv, &here, &term);
+    if (status != RUN_OK)
+        return refuse(env, status, term);
+    if (r->job->def->flags & NOT_ON_A_SCHEDULER) {
+        nif_job_end(r);
+        return enif_make_badarg(env);
+    }
+    return first_slice(env, r, argv[1], true);
+}
+
+/* The flags that the choice of a lane asks for, as a list. */
+static ERL_NIF_TERM make_flags(ErlNifEnv *env, uint32_t flags) {
+    ERL_NIF_TERM list = enif_make_list(env, 0);
+    if (flags & OFFHEAP_JOB_IO)
+        list = enif_make_list_cell(env, nif_atom.io, list);
+    if (flags & OFFHEAP_JOB_WHOLE)
+        list = enif_make_list_cell(env, nif_atom.whole, list);
+    if (flags & OFFHEAP_JOB_PORT_ONLY)
+        list = enif_make_list_cell(env, nif_atom.port_only, list);
+    return list;
+}
+
+/* job_inline(Job, Args, Into, InlineNs): does the job here, if it will take up to so long by the
+ * guess: its outcome. Else {lane, CostNs, Flags}: how long it will take. */
+ERL_NIF_TERM nif_job_inline(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    nif_run_here_t here;
+    nif_run_t *r = &here.r;
+    ERL_NIF_TERM term = 0;
+    uint64_t inline_ns;
+    if (!nif_get_unsigned(env, argv[3], &inline_ns))
+        return enif_make_badarg(env);
+    /* What a job of files will take, a look at the files says: not here. */
+    oh_job_t *job = nif_job_get(env, argv[0]);
+    if (job != NULL && (job->def->flags & OFFHEAP_JOB_IO) && nif_on_scheduler())
+        return enif_schedule_nif(env, "job_inline", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_job_inline,
+                                 argc, argv);
+    run_status_t status = begin(env, argv, &here, &term);
+    if (status != RUN_OK)
+        return refuse(env, status, term);
+    uint64_t cost_ns = oh_job_cost_ns(r->job, r->units);
+    uint32_t flags = r->job->def->flags;
+    if (cost_ns <= inline_ns && !(flags & (OFFHEAP_JOB_IO | OFFHEAP_JOB_PORT_ONLY)))
+        return first_slice(env, r, argv[1], cost_ns > SHORT_NS);
+    nif_job_end(r);
+    return enif_make_tuple3(env, nif_atom.lane, enif_make_uint64(env, cost_ns),
+                            make_flags(env, flags));
+}
+
+/* --- Dirty --- */
+
+static ERL_NIF_TERM run_whole(ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
+    nif_run_here_t here;
+    nif_run_t *r = &here.r;
+    ERL_NIF_TERM term = 0;
+    run_status_t status = begin(env, argv, &here, &term);
+    if (status != RUN_OK)
+        return refuse(env, status, term);
+    if (r->job->def->flags & OFFHEAP_JOB_PORT_ONLY) {
+        nif_job_end(r);
+        return enif_make_badarg(env);
+    }
+    ERL_NIF_TERM outcome = nif_job_outcome(env, r, oh_run_slice(&r->run, 0, true));
+    nif_job_end(r);
+    return outcome;
+}
+
+/* job_dirty(Job, Args, Into), on a dirty CPU scheduler. */
+ERL_NIF_TERM nif_job_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    return run_whole(env, argv);
+}
+
+/* job_dirty_io(Job, Args, Into), on a dirty IO scheduler. */
+ERL_NIF_TERM nif_job_dirty_io(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    return run_whole(env, argv);
+}
+
+/* --- The table --- */
+
+static ERL_NIF_TERM make_info(ErlNifEnv *env, oh_job_t *job) {
+    ERL_NIF_TERM params = enif_make_list(env, 0);
+    for (uint32_t i = job->def->param_count; i > 0; i--)
+        params = enif_make_list_cell(env, nif_job_param(env, job, i - 1), params);
+    return enif_make_tuple4(
+        env, enif_make_atom(env, job->def->name), params, make_flags(env, job->def->flags),
+        enif_make_double(env, (double)oh_load_relaxed(&job->ps_per_unit) / 1000));
+}
+
+/* job_list() -> [{Job, Params, Flags, NsPerUnit}], without those for tests */
+ERL_NIF_TERM nif_job_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    (void)argv;
+    ERL_NIF_TERM list = enif_make_list(env, 0);
+    for (uint32_t i = oh_job_count(); i > 0; i--) {
+        oh_job_t *job = oh_job_at(i - 1);
+        if (!(job->def->flags & OFFHEAP_JOB_TEST) || oh_load_relaxed(&has_test_jobs))
+            list = enif_make_list_cell(env, make_info(env, job), list);
+    }
+    return list;
+}
+
+/* job_load(Path): adds the jobs of a library. Path is a binary that ends with a zero byte. */
+ERL_NIF_TERM nif_job_load(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    ErlNifBinary path;
+    const char *why = "";
+    if (!enif_inspect_binary(env, argv[0], &path) || path.size == 0 ||
+        memchr(path.data, 0, path.size) != path.data + path.size - 1)
+        return enif_make_badarg(env);
+    oh_status_t status = oh_job_load((const char *)path.data, &why);
+    if (status == OH_OK || status == OH_EXISTS || status == OH_LIMIT)
+        return status == OH_OK ? nif_atom.ok : nif_error(env, nif_status_atom(status));
+    return nif_error(env, enif_make_tuple2(env, nif_status_atom(status),
+                                           enif_make_string(env, why, ERL_NIF_LATIN1)));
+}
+
+/* job_allow_test_jobs(): from now on, for good. */
+ERL_NIF_TERM nif_job_allow_test_jobs(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)env;
+    (void)argc;
+    (void)argv;
+    oh_store_relaxed(&has_test_jobs, true);
+    return nif_atom.ok;
+}

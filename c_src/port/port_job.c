@@ -1,0 +1,150 @@
+#include "port_job.h"
+
+#include <string.h>
+
+#include "../core/oh_alloc.h"
+#include "../core/oh_job.h"
+#include "port_io.h"
+
+/* Replies of jobs that take longer by the guess do not wait for it. */
+#define QUICK_NS 100000
+
+typedef struct {
+    oh_run_t run;
+    char *path[OFFHEAP_PARAMS_MAX];      /* with a zero at the end; owned */
+    uint8_t *bytes[OFFHEAP_RESULTS_MAX]; /* parts of the result; owned */
+    uint32_t count;                      /* of these */
+} port_run_t;
+
+/* --- Arguments --- */
+
+static bool get_path(port_run_t *r, uint32_t index, port_term_t *args, offheap_arg_t *arg) {
+    const uint8_t *data;
+    size_t bytes;
+    if (!port_term_binary(args, &data, &bytes) || memchr(data, 0, bytes) != NULL)
+        return false;
+    char *path = oh_alloc(bytes + 1);
+    if (path == NULL)
+        return false;
+    memcpy(path, data, bytes);
+    path[bytes] = '\0';
+    oh_free(r->path[index]); /* of a key that came twice */
+    r->path[index] = path;
+    arg->data = (const uint8_t *)path;
+    arg->size = bytes;
+    return true;
+}
+
+static bool get_boolean(port_term_t *args, int64_t *out) {
+    char name[8];
+    if (!port_term_atom(args, name, sizeof name))
+        return false;
+    *out = strcmp(name, "true") == 0;
+    return *out || strcmp(name, "false") == 0;
+}
+
+static bool get_arg(port_run_t *r, uint32_t index, port_term_t *args) {
+    offheap_arg_t *arg = &r->run.arg[index];
+    size_t bytes;
+    arg->given = true;
+    switch (r->run.def->params[index].type) {
+    case OFFHEAP_BYTES:
+        if (!port_term_binary(args, &arg->data, &bytes))
+            return false;
+        arg->size = bytes;
+        return true;
+    case OFFHEAP_PATH:
+        return get_path(r, index, args, arg);
+    case OFFHEAP_INTEGER:
+        return port_term_integer(args, &arg->integer);
+    case OFFHEAP_FLOAT:
+        return port_term_float(args, &arg->number);
+    case OFFHEAP_BOOLEAN:
+        return get_boolean(args, &arg->integer);
+    }
+    return false;
+}
+
+/* The name of the argument that is wrong, or NULL. name has room for an atom. */
+static const char *get_named(port_run_t *r, port_term_t *args, int size, char *name) {
+    const offheap_job_def_t *def = r->run.def;
+    for (; size > 0; size--) {
+        if (!port_term_atom(args, name, PORT_TERM_ATOM_BYTES))
+            return "badarg";
+        uint32_t i = 0;
+        while (i < def->param_count && strcmp(name, def->params[i].name) != 0)
+            i++;
+        if (i == def->param_count || !get_arg(r, i, args))
+            return name;
+    }
+    return NULL;
+}
+
+static const char *get_args(port_run_t *r, port_term_t *args, char *name) {
+    const offheap_job_def_t *def = r->run.def;
+    int size;
+    if (port_term_map(args, &size)) {
+        const char *wrong = get_named(r, args, size, name);
+        if (wrong != NULL)
+            return wrong;
+    } else if (def->param_count > 0 && !get_arg(r, 0, args)) {
+        return def->params[0].name;
+    }
+    uint32_t wrong = oh_run_check_args(&r->run);
+    return wrong == OH_RUN_ARGS_OK ? NULL : def->params[wrong].name;
+}
+
+/* --- Running --- */
+
+static uint8_t *result_bytes(oh_run_t *run, uint64_t size, const char **reason) {
+    port_run_t *r = OH_CONTAINER_OF(run, port_run_t, run);
+    uint8_t *bytes = size > PORT_REPLY_BYTES_MAX ? NULL : oh_alloc(size + 1);
+    if (bytes == NULL) {
+        *reason = size > PORT_REPLY_BYTES_MAX ? "too_large" : "enomem";
+        return NULL;
+    }
+    r->bytes[r->count++] = bytes;
+    return bytes;
+}
+
+static const oh_run_host_t host = {.bytes = result_bytes};
+
+static void do_run(port_run_t *r, port_reply_t *reply) {
+    _Alignas(64) uint8_t room[4096];
+    if (!oh_run_make_state(&r->run, room, sizeof room)) {
+        port_reply_error(reply, "enomem");
+        return;
+    }
+    offheap_step_t step = oh_run_slice(&r->run, 0, false);
+    if (step == OFFHEAP_DONE)
+        port_reply_result(reply, r->run.result, r->run.results);
+    else
+        port_reply_error(reply, r->run.reason);
+    oh_run_end(&r->run);
+}
+
+void port_job_run(const char *name, port_term_t *args, int bytes, bool test_jobs,
+                  port_reply_t *reply) {
+    uint32_t index = oh_job_find(name);
+    const offheap_job_def_t *def = index == OH_JOB_NONE ? NULL : oh_job_at(index)->def;
+    if (def == NULL || ((def->flags & OFFHEAP_JOB_TEST) && !test_jobs)) {
+        port_reply_error(reply, "unknown_job");
+        return;
+    }
+    port_run_t r = {.count = 0};
+    char wrong[PORT_TERM_ATOM_BYTES];
+    oh_run_init(&r.run, &host, def);
+    const char *badarg = get_args(&r, args, wrong);
+    if (badarg == NULL) {
+        if (bytes > PORT_IO_QUICK_BYTES || (def->flags & OFFHEAP_JOB_TEST) ||
+            oh_job_cost_ns(oh_job_at(index), oh_run_units(&r.run)) > QUICK_NS)
+            port_io_flush();
+        do_run(&r, reply);
+    } else {
+        port_reply_badarg(reply, badarg);
+    }
+    for (uint32_t i = 0; i < def->param_count; i++)
+        oh_free(r.path[i]);
+    for (uint32_t i = 0; i < r.count; i++)
+        oh_free(r.bytes[i]);
+}

@@ -58,7 +58,7 @@
          concurrency_limiter_limit/1, concurrency_limiter_in_use/1]).
 
 %% jobs
--export([job_inline/4, job_yield/3, job_dirty/3, job_dirty_io/3, job_list/0, job_load/1,
+-export([job_inline/4, job_cost/3, job_params/1, job_yield/3, job_dirty/3, job_dirty_io/3, job_list/0, job_load/1,
          job_allow_test_jobs/0]).
 
 %% histograms
@@ -318,6 +318,8 @@ hyperloglog_to_binary(_Sketch, _Header) -> ?STUB.
 hyperloglog_from_binary(_Precision, _Salt, _Binary) -> ?STUB.
 
 job_inline(_Job, _Args, _Into, _InlineNs) -> ?STUB.
+job_cost(_Job, _Args, _Into) -> ?STUB.
+job_params(_Job) -> ?STUB.
 job_yield(_Job, _Args, _Into) -> ?STUB.
 job_dirty(_Job, _Args, _Into) -> ?STUB.
 job_dirty_io(_Job, _Args, _Into) -> ?STUB.

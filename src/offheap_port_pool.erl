@@ -32,7 +32,7 @@
 
 -export([start_link/0, start_link/1, child_spec/1, stop/1, default/0]).
 -export([call/3, call/4, request/3, await/1, await/2, abandon/1, info/1]).
--export([max_frame/1]).
+-export([max_frame/1, default_executable/0]).
 -export([init/1]).
 -export_type([pool/0, option/0, options/0, reason/0, request_id/0]).
 
@@ -301,6 +301,8 @@ valid(_) -> false.
 path(Path) when is_binary(Path) -> unicode:characters_to_list(Path);
 path(Path) -> Path.
 
+%% @private
 %% Beside the NIF library.
+-spec default_executable() -> file:filename().
 default_executable() ->
     filename:join(filename:dirname(offheap_nif:library_path()), "offheap_port").

@@ -311,8 +311,12 @@ protocol_error(#state{port = Port} = S) ->
 %% --- Life and death of the program ---
 
 open(#state{pool = #pool{executable = Executable, args = Args}} = S) ->
+    Libraries = case offheap_port_pool:default_executable() of
+                    Executable -> lists:append([["--load", Path] || Path <- offheap_jobs:libraries()]);
+                    _ -> []
+                end,
     Port = open_port({spawn_executable, Executable},
-                     [{packet, 4}, binary, exit_status, use_stdio, hide, {args, Args}]),
+                     [{packet, 4}, binary, exit_status, use_stdio, hide, {args, Args ++ Libraries}]),
     S#state{port = Port}.
 
 %% Requests in flight end here, once each: nobody knows how far the worker came. Those waiting go to

@@ -202,31 +202,60 @@ static ERL_NIF_TERM make_flags(ErlNifEnv *env, uint32_t flags) {
     return list;
 }
 
+/* {lane, CostNs, Flags, Bytes}: what the choice of a lane asks for. Bytes is the size of what would
+ * have to cross to a worker; buffers are told apart by offheap_jobs. */
+static ERL_NIF_TERM make_cost(ErlNifEnv *env, const nif_run_t *r) {
+    const offheap_job_def_t *def = r->job->def;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < def->param_count; i++)
+        bytes += r->run.arg[i].size;
+    return enif_make_tuple4(env, nif_atom.lane,
+                            enif_make_uint64(env, oh_job_cost_ns(r->job, r->units)),
+                            make_flags(env, def->flags), enif_make_uint64(env, bytes));
+}
+
+/* What a job of files will take, a look at the files says: not on a normal scheduler. */
+static bool is_to_move(ErlNifEnv *env, ERL_NIF_TERM name) {
+    oh_job_t *job = nif_job_get(env, name);
+    return job != NULL && (job->def->flags & OFFHEAP_JOB_IO) && nif_on_scheduler();
+}
+
 /* job_inline(Job, Args, Into, InlineNs): does the job here, if it will take up to so long by the
- * guess: its outcome. Else {lane, CostNs, Flags}: how long it will take. */
+ * guess: its outcome. Else {lane, CostNs, Flags, Bytes}. */
 ERL_NIF_TERM nif_job_inline(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     nif_run_here_t here;
     nif_run_t *r = &here.r;
     ERL_NIF_TERM term = 0;
     uint64_t inline_ns;
     if (!nif_get_unsigned(env, argv[3], &inline_ns))
         return enif_make_badarg(env);
-    /* What a job of files will take, a look at the files says: not here. */
-    oh_job_t *job = nif_job_get(env, argv[0]);
-    if (job != NULL && (job->def->flags & OFFHEAP_JOB_IO) && nif_on_scheduler())
+    if (is_to_move(env, argv[0]))
         return enif_schedule_nif(env, "job_inline", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_job_inline,
                                  argc, argv);
     run_status_t status = begin(env, argv, &here, &term);
     if (status != RUN_OK)
         return refuse(env, status, term);
     uint64_t cost_ns = oh_job_cost_ns(r->job, r->units);
-    uint32_t flags = r->job->def->flags;
-    if (cost_ns <= inline_ns && !(flags & (OFFHEAP_JOB_IO | OFFHEAP_JOB_PORT_ONLY)))
+    if (cost_ns <= inline_ns && !(r->job->def->flags & (OFFHEAP_JOB_IO | OFFHEAP_JOB_PORT_ONLY)))
         return first_slice(env, r, argv[1], cost_ns > SHORT_NS);
+    ERL_NIF_TERM cost = make_cost(env, r);
     nif_job_end(r);
-    return enif_make_tuple3(env, nif_atom.lane, enif_make_uint64(env, cost_ns),
-                            make_flags(env, flags));
+    return cost;
+}
+
+/* job_cost(Job, Args, Into) -> {lane, CostNs, Flags, Bytes} or {error, Reason}, and does nothing. */
+ERL_NIF_TERM nif_job_cost(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    nif_run_here_t here;
+    ERL_NIF_TERM term = 0;
+    if (is_to_move(env, argv[0]))
+        return enif_schedule_nif(env, "job_cost", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_job_cost, argc,
+                                 argv);
+    run_status_t status = begin(env, argv, &here, &term);
+    if (status != RUN_OK)
+        return refuse(env, status, term);
+    ERL_NIF_TERM cost = make_cost(env, &here.r);
+    nif_job_end(&here.r);
+    return cost;
 }
 
 /* --- Dirty --- */
@@ -261,16 +290,25 @@ ERL_NIF_TERM nif_job_dirty_io(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 
 /* --- The table --- */
 
-static ERL_NIF_TERM make_info(ErlNifEnv *env, oh_job_t *job) {
+static ERL_NIF_TERM make_params(ErlNifEnv *env, const oh_job_t *job) {
+    ERL_NIF_TERM types[] = {nif_atom.bytes, nif_atom.path, nif_atom.integer, nif_atom.float_,
+                            nif_atom.boolean};
     ERL_NIF_TERM params = enif_make_list(env, 0);
     for (uint32_t i = job->def->param_count; i > 0; i--)
-        params = enif_make_list_cell(env, nif_job_param(env, job, i - 1), params);
-    return enif_make_tuple4(
-        env, enif_make_atom(env, job->def->name), params, make_flags(env, job->def->flags),
-        enif_make_double(env, (double)oh_load_relaxed(&job->ps_per_unit) / 1000));
+        params = enif_make_list_cell(env,
+                                     enif_make_tuple2(env, nif_job_param(env, job, i - 1),
+                                                      types[job->def->params[i - 1].type]),
+                                     params);
+    return params;
 }
 
-/* job_list() -> [{Job, Params, Flags, NsPerUnit}], without those for tests */
+static ERL_NIF_TERM make_info(ErlNifEnv *env, oh_job_t *job) {
+    double ns = (double)oh_load_relaxed(&job->ps_per_unit) / 1000;
+    return enif_make_tuple4(env, enif_make_atom(env, job->def->name), make_params(env, job),
+                            make_flags(env, job->def->flags), enif_make_double(env, ns));
+}
+
+/* job_list() -> [{Job, [{Param, Type}], Flags, NsPerUnit}], without those for tests */
 ERL_NIF_TERM nif_job_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     (void)argv;
@@ -281,6 +319,13 @@ ERL_NIF_TERM nif_job_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
             list = enif_make_list_cell(env, make_info(env, job), list);
     }
     return list;
+}
+
+/* job_params(Job) -> [{Param, Type}] or undefined */
+ERL_NIF_TERM nif_job_params(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    oh_job_t *job = nif_job_get(env, argv[0]);
+    return job == NULL ? nif_atom.undefined : make_params(env, job);
 }
 
 /* job_load(Path): adds the jobs of a library. Path is a binary that ends with a zero byte. */

@@ -72,7 +72,8 @@ static bool get_bytes(ErlNifEnv *env, ERL_NIF_TERM term, nif_lease_t *lease, off
 static bool get_path(ErlNifEnv *env, ERL_NIF_TERM term, offheap_arg_t *arg) {
     ErlNifBinary binary;
     ERL_NIF_TERM with_zero = enif_make_list2(env, term, enif_make_int(env, 0));
-    if (enif_is_tuple(env, term) || !enif_inspect_iolist_as_binary(env, with_zero, &binary) ||
+    if (!(enif_is_binary(env, term) || enif_is_list(env, term)) ||
+        !enif_inspect_iolist_as_binary(env, with_zero, &binary) ||
         memchr(binary.data, 0, binary.size) != binary.data + binary.size - 1)
         return false;
     arg->data = binary.data;

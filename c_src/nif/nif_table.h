@@ -213,6 +213,8 @@ NIF(hyperloglog_from_binary, 3, 0)
 
 /* jobs */
 NIF(job_inline, 4, 0)
+NIF(job_cost, 3, 0)
+NIF(job_params, 1, 0)
 NIF(job_yield, 3, 0)
 NIF(job_dirty, 3, DIRTY_CPU)
 NIF(job_dirty_io, 3, DIRTY_IO)

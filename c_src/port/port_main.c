@@ -1,7 +1,7 @@
 /*
  * The worker: reads requests from stdin, does them one after the other, writes replies to stdout.
  *
- *     offheap_port [--max-frame BYTES] [--test-jobs]
+ *     offheap_port [--max-frame BYTES] [--test-jobs] [--load LIBRARY]...
  *
  * Frames are those of {packet, 4}. A frame holds one or more requests back to back, each an
  * external term {Id, Job, Args}: Id an integer of 64 bits, Job an atom. Each gets one reply {Id,
@@ -21,11 +21,13 @@
 #include <ei.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../core/oh_frame.h"
+#include "../core/oh_job.h"
 #include "port_guard.h"
 #include "port_io.h"
 #include "port_job.h"
@@ -53,6 +55,11 @@ static bool parse_options(int argc, char *argv[], options_t *options) {
             if (errno != 0 || *end != '\0' || bytes == 0 || bytes > OH_FRAME_BODY_BYTES_MAX)
                 return false;
             options->max_frame = (uint32_t)bytes;
+        } else if (strcmp(argv[i], "--load") == 0 && i + 1 < argc) {
+            /* A library that cannot be loaded here makes its jobs unknown, not the worker useless. */
+            const char *why;
+            if (oh_job_load(argv[++i], &why) != OH_OK)
+                (void)fprintf(stderr, "offheap_port: %s: %s\n", argv[i], why);
         } else {
             return false;
         }

@@ -88,7 +88,7 @@ defmodule Inventory.Offheap do
   end
 
   defp digest_large(path) do
-    with {:ok, {digest, size}} <- Jobs.run(:blake2b, {:file, path}), do: {:ok, digest, size}
+    with {:ok, {digest, size}} <- Jobs.run(:blake2b_file, path), do: {:ok, digest, size}
   end
 
   # A file that fits is read at once and hashed by a job, which picks its lane by size. The size that

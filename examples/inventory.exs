@@ -36,7 +36,8 @@ defmodule Inventory do
 
     before = Offheap.Jobs.stats()
     {found, plain} = round(1, tree.files, options, workers)
-    jobs = Map.new(Offheap.Jobs.stats(), fn {lane, count} -> {lane, count - before[lane]} end)
+    later = Offheap.Jobs.stats()
+    jobs = for lane <- [:inline, :yielding, :dirty, :port], do: {lane, later[lane] - before[lane]}
 
     further =
       for n <- 2..rounds//1 do

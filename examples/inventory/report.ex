@@ -15,7 +15,7 @@ defmodule Inventory.Report do
     row("read and hash a file", latencies(result.percentile))
     row("memory of the stores", bytes(result.table_bytes))
     pool(result.pool)
-    row("jobs by lane", "inline #{jobs.inline}, dirty #{jobs.dirty}, port #{jobs.port}")
+    row("jobs by lane", Enum.map_join(jobs, ", ", fn {lane, count} -> "#{lane} #{count}" end))
   end
 
   defp unreadable([]), do: row("not readable", "0")

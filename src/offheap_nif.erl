@@ -60,6 +60,7 @@
 %% jobs
 -export([job_inline/4, job_cost/3, job_params/1, job_yield/3, job_dirty/3, job_dirty_io/3, job_list/0, job_load/1,
          job_allow_test_jobs/0]).
+-export([process_open/1, process_kill/1, pipe_open/0, pipe_read/1]).
 
 %% histograms
 -export([histogram_new_hdr/4, histogram_new_explicit/1, is_histogram/1]).
@@ -326,3 +327,7 @@ job_dirty_io(_Job, _Args, _Into) -> ?STUB.
 job_list() -> ?STUB.
 job_load(_Path) -> ?STUB.
 job_allow_test_jobs() -> ?STUB.
+process_open(_OsPid) -> ?STUB.
+process_kill(_Process) -> ?STUB.
+pipe_open() -> ?STUB.
+pipe_read(_Pipe) -> ?STUB.

@@ -6,8 +6,20 @@
                credits :: pos_integer(),
                max_queue :: non_neg_integer(),
                max_frame :: pos_integer(),
+               max_requests :: pos_integer() | infinity,
+               grace_ms :: non_neg_integer(),
+               own :: boolean(),          % the program that comes with Offheap
                executable :: string(),
-               args :: [string()]}).
+               args :: [string() | binary()]}).
+
+%% A request on its way: what the worker is sent, how many bytes it is, when its time is up, and how
+%% often it may be sent again.
+-record(request, {caller :: pid(),
+                  alias :: reference(),
+                  body :: iolist() | sent, % dropped when it is sent and may not be sent again
+                  bytes :: pos_integer(),
+                  deadline :: integer() | infinity, % erlang:monotonic_time(millisecond)
+                  retries :: non_neg_integer()}).
 
 %% Added to the load of a worker that is not running: callers prefer any other.
 -define(LOAD_DOWN, (1 bsl 32)).

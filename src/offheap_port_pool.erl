@@ -6,14 +6,17 @@
 %% between.
 %%
 %% <ul>
-%% <li>Each request has exactly one outcome. There is no retry: after `{worker_died, Status}' or
-%%     `timeout' the job may or may not have been done.</li>
+%% <li>Each request has exactly one outcome. There is no retry unless the request says that it is
+%%     idempotent: after `{worker_died, Status}' or `timeout' the job may or may not have been done.</li>
+%% <li>A request that is cancelled, whose time is up or whose caller dies is stopped in the worker too. A
+%%     job that does not ask whether to go on is killed with its worker after `grace_ms'.</li>
+%% <li>What a worker writes to its standard error is logged.</li>
 %% <li>A worker has at most `credits' unanswered requests. Beyond that, requests wait in the VM, at most
 %%     `max_queue' a worker; then they are refused: `{error, overloaded}'. Requests that wait are dropped
 %%     when their caller dies or stops waiting.</li>
 %% <li>A worker that dies is restarted, after a growing delay if it keeps dying. Its unanswered requests
-%%     get `{error, {worker_died, Status}}', with its exit status: 128 + N after signal N, or `epipe' or
-%%     `protocol'.</li>
+%%     get `{error, {worker_died, Status}}', with its exit status: 128 + N after signal N; or `epipe',
+%%     `protocol', or `killed' after the grace time.</li>
 %% <li>No worker outlives its pool or the VM, whatever it is doing and however the VM ends.</li>
 %% </ul>
 %%
@@ -24,17 +27,16 @@
 %% request exceeds `max_frame'), `unknown_job', `{badarg, Name}' (the job does not take such
 %% an argument), `too_deep' (terms nested more than 64 deep), and what the job itself answers, such as `enoent'.
 %%
-%% Jobs of the worker that comes with Offheap: `echo' (a binary; gives it back), `blake2b' (a binary;
-%% gives the digest of 32 bytes), `blake2b_file' (a path as a binary; gives `{Digest, Size}').
+%% The jobs of the worker that comes with Offheap are those of {@link offheap_jobs}.
 -module(offheap_port_pool).
 
 -behaviour(supervisor).
 
 -export([start_link/0, start_link/1, child_spec/1, stop/1, default/0]).
--export([call/3, call/4, request/3, await/1, await/2, abandon/1, info/1]).
+-export([call/3, call/4, request/3, request/4, await/1, await/2, cancel/1, info/1]).
 -export([max_frame/1, default_executable/0]).
 -export([init/1]).
--export_type([pool/0, option/0, options/0, reason/0, request_id/0]).
+-export_type([pool/0, option/0, options/0, request_option/0, request_options/0, reason/0, request_id/0]).
 
 -include("offheap_port.hrl").
 
@@ -45,11 +47,14 @@
 -type pool() :: pid() | atom().
 -type option() :: {name, atom()} | {size, 1..1024} | {credits, pos_integer()}
                 | {max_queue, non_neg_integer()} | {max_frame, pos_integer()}
+                | {max_requests, pos_integer() | infinity} | {grace_ms, timeout()}
+                | {memory, pos_integer()} | {cpu, pos_integer()} | {files, pos_integer()}
+                | {nice, 0..19} | {sandbox, boolean()}
                 | {executable, file:name_all()} | {args, [string()]}.
--type options() :: [option()] | #{name => atom(), size => 1..1024, credits => pos_integer(),
-                                  max_queue => non_neg_integer(), max_frame => pos_integer(),
-                                  executable => file:name_all(), args => [string()]}.
--type reason() :: overloaded | timeout | {worker_died, Status :: 0..255 | atom()} | closed | noproc
+-type options() :: [option()] | #{atom() => term()}.
+-type request_option() :: {timeout, timeout()} | {idempotent, boolean()}.
+-type request_options() :: [request_option()].
+-type reason() :: overloaded | timeout | cancelled | {worker_died, Status :: 0..255 | atom()} | closed | noproc
                 | too_large | unknown_job | {badarg, atom()} | too_deep | bad_frame | atom().
 -opaque request_id() :: {reference(), pid()} | {done, {error, reason()}}.
 
@@ -67,7 +72,17 @@ start_link() ->
 %% <li>`credits': unanswered requests a worker; default 64.</li>
 %% <li>`max_queue': requests that wait in the VM, a worker; default 1024.</li>
 %% <li>`max_frame': bytes of the largest request; default 64 MiB, at most 1 GiB.</li>
-%% <li>`executable', `args': another program that speaks the protocol, further arguments for it.</li>
+%% <li>`max_requests': a worker that has been given so many is replaced when it has answered them; default
+%%     `infinity'.</li>
+%% <li>`grace_ms': how long a worker may go on with a cancelled request before it is killed; default 5000,
+%%     or `infinity'.</li>
+%% <li>`memory' (bytes), `cpu' (seconds), `files': limits of each worker. What exceeds the first fails with
+%%     `enomem'; the second ends the worker (status 137).</li>
+%% <li>`nice': 0..19, added to the workers' niceness, so that the VM goes first; default 0.</li>
+%% <li>`sandbox': on Linux, takes from the workers the right to start programs, to use the network and to
+%%     meddle with other processes or the system; files stay. Default false.</li>
+%% <li>`executable', `args': another program that speaks the protocol, further arguments for it. The
+%%     limits above are for Offheap's own.</li>
 %% </ul>
 %% Raises `badarg' for any other option or value.
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
@@ -114,42 +129,85 @@ start_default() ->
 call(Pool, Job, Args) ->
     call(Pool, Job, Args, ?TIMEOUT_MS).
 
-%% @doc Has a worker do `Job' and waits for the outcome, at most `Timeout' milliseconds.
+%% @doc Has a worker do `Job' and waits for the outcome, at most `Timeout' milliseconds. The pool must be
+%% on this node.
 %%
-%% After `{error, timeout}' no message arrives later. The pool must be on this node.
--spec call(pool(), Job :: atom(), Args :: term(), timeout()) -> {ok, term()} | {error, reason()}.
+%% After `{error, timeout}' no message arrives later, and the worker is told to stop; see `grace_ms'. Instead
+%% of a time, options:
+%% <ul>
+%% <li>`{timeout, Milliseconds | infinity}'; default 5000.</li>
+%% <li>`{idempotent, true}': the job may be done twice: if its worker dies, the request goes to the next
+%%     one, once.</li>
+%% </ul>
+-spec call(pool(), Job :: atom(), Args :: term(), timeout() | request_options()) ->
+          {ok, term()} | {error, reason()}.
+call(Pool, Job, Args, Options) when is_list(Options) ->
+    {Timeout, Retries} = request_options(Options, ?TIMEOUT_MS),
+    await(send(Pool, Job, Args, infinity, Retries), Timeout);
 call(Pool, Job, Args, Timeout) ->
     await(request(Pool, Job, Args), Timeout).
 
-%% @doc Sends a request and does not wait. The process that sent it, and no other, gets the outcome by
-%% {@link await/2} or gives it up by {@link abandon/1}. A request that is refused says so there.
+%% @equiv request(Pool, Job, Args, [])
 -spec request(pool(), Job :: atom(), Args :: term()) -> request_id().
-request(Name, Job, Args) when is_atom(Job) ->
+request(Pool, Job, Args) ->
+    send(Pool, Job, Args, infinity, 0).
+
+%% @doc Sends a request and does not wait. The process that sent it, and no other, gets the outcome by
+%% {@link await/2} or gives it up by {@link cancel/1}. A request that is refused says so there. If the
+%% process dies, the request is cancelled within some tenths of a second.
+%%
+%% Options are those of {@link call/4}; a timeout counts from now, whether or not somebody awaits.
+-spec request(pool(), Job :: atom(), Args :: term(), request_options()) -> request_id().
+request(Pool, Job, Args, Options) ->
+    case request_options(Options, infinity) of
+        {infinity, Retries} ->
+            send(Pool, Job, Args, infinity, Retries);
+        {Timeout, Retries} ->
+            send(Pool, Job, Args, erlang:monotonic_time(millisecond) + Timeout, Retries)
+    end.
+
+request_options(Options, Timeout) when is_list(Options) ->
+    lists:foldl(fun request_option/2, {Timeout, 0}, Options);
+request_options(_, _) ->
+    error(badarg).
+
+request_option({timeout, infinity}, {_, Retries}) -> {infinity, Retries};
+request_option({timeout, Ms}, {_, Retries}) when is_integer(Ms), Ms >= 0, Ms < 1 bsl 32 -> {Ms, Retries};
+request_option({idempotent, true}, {Timeout, _}) -> {Timeout, 1};
+request_option({idempotent, false}, {Timeout, _}) -> {Timeout, 0};
+request_option(_, _) -> error(badarg).
+
+send(Name, Job, Args, Deadline, Retries) when is_atom(Job) ->
     case offheap_port_registry:lookup(Name) of
-        #pool{} = Pool -> encode(Pool, Job, Args);
+        #pool{} = Pool -> encode(Pool, Job, Args, Deadline, Retries);
         undefined -> {done, {error, noproc}}
     end;
-request(_Pool, _Job, _Args) ->
+send(_Pool, _Job, _Args, _Deadline, _Retries) ->
     error(badarg).
 
 %% The tuple's head is left off: the owner puts {Id, Job, Args}'s own in front. Large binaries in Args
 %% are not copied, here or on their way to the pipe.
-encode(#pool{max_frame = Max} = Pool, Job, Args) ->
+encode(#pool{max_frame = Max} = Pool, Job, Args, Deadline, Retries) ->
     [<<131, 104, 2, First/binary>> | More] = term_to_iovec({Job, Args}),
-    Request = [First | More],
-    case iolist_size(Request) of
-        Bytes when Bytes + 8 =< Max -> send(Pool, Request, Bytes);
-        _ -> {done, {error, too_large}}
+    Body = [First | More],
+    case iolist_size(Body) of
+        Bytes when Bytes + 8 =< Max ->
+            to_owner(Pool, fun(Alias) ->
+                                   #request{caller = self(), alias = Alias, body = Body, bytes = Bytes,
+                                            deadline = Deadline, retries = Retries}
+                           end);
+        _ ->
+            {done, {error, too_large}}
     end.
 
-send(#pool{table = Table, credits = Credits, max_queue = MaxQueue} = Pool, Request, Bytes) ->
+to_owner(#pool{table = Table, credits = Credits, max_queue = MaxQueue} = Pool, Request) ->
     {Index, Load} = choose(Pool),
     case Load band (?LOAD_DOWN - 1) < Credits + MaxQueue of
         true ->
             try ets:lookup_element(Table, Index, 2) of
                 Owner ->
                     Alias = erlang:monitor(process, Owner, [{alias, reply_demonitor}]),
-                    ok = offheap_port_worker:request(Owner, Alias, Request, Bytes),
+                    ok = offheap_port_worker:request(Owner, Request(Alias)),
                     {Alias, Owner}
             catch
                 error:badarg -> {done, {error, noproc}}
@@ -192,11 +250,12 @@ await({Alias, Owner}, Timeout) ->
         give_up(Alias, Owner)
     end.
 
-%% @doc Gives up a request: no message of it arrives, or stays. If it still waited, it is not done.
--spec abandon(request_id()) -> ok.
-abandon({done, _}) ->
+%% @doc Gives up a request: no message of it arrives, or stays. If it still waited, it is not done; if it
+%% is being done, the worker is told to stop, and killed if it has not after the pool's `grace_ms'.
+-spec cancel(request_id()) -> ok.
+cancel({done, _}) ->
     ok;
-abandon({Alias, Owner}) ->
+cancel({Alias, Owner}) ->
     _ = give_up(Alias, Owner),
     ok.
 
@@ -218,12 +277,14 @@ reason(Reason) when is_atom(Reason) -> Reason;
 reason(_) -> owner_crashed.
 
 %% @doc The pool's limits, and for each worker its process id in the operating system (`undefined' between
-%% death and restart), its requests in flight and waiting, and how often it was restarted.
+%% death and restart), its requests in flight and waiting, and how often it was restarted
+%% and replaced after `max_requests'.
 -spec info(pool()) -> {error, noproc} |
           #{size := pos_integer(), credits := pos_integer(), max_queue := non_neg_integer(),
             max_frame := pos_integer(),
             workers := [#{os_pid := pos_integer() | undefined, in_flight := non_neg_integer(),
-                          waiting := non_neg_integer(), restarts := non_neg_integer()}]}.
+                          waiting := non_neg_integer(), restarts := non_neg_integer(),
+                          recycled := non_neg_integer()}]}.
 info(Name) ->
     case offheap_port_registry:lookup(Name) of
         #pool{table = Table} = Pool ->
@@ -261,15 +322,30 @@ init(#{size := Size} = Options) ->
     {ok, {#{strategy => one_for_one, intensity => 10, period => 10}, [Registry | Workers]}}.
 
 new_pool(#{size := Size, credits := Credits, max_queue := MaxQueue, max_frame := MaxFrame,
-           executable := Executable, args := Args}) ->
+           max_requests := MaxRequests, grace_ms := Grace, executable := Executable,
+           args := Args} = Options) ->
     #pool{table = ets:new(?MODULE, [public, {read_concurrency, true}]),
           load = offheap_atomics:new(Size + 1, [{signed, false}]),
           size = Size,
           credits = Credits,
           max_queue = MaxQueue,
           max_frame = MaxFrame,
-          executable = Executable,
-          args = ["--max-frame", integer_to_list(MaxFrame) | Args]}.
+          max_requests = MaxRequests,
+          grace_ms = Grace,
+          own = Executable =:= own,
+          executable = case Executable of
+                           own -> default_executable();
+                           Path -> Path
+                       end,
+          args = ["--max-frame", integer_to_list(MaxFrame) | limits(Executable, Options) ++ Args]}.
+
+limits(own, Options) ->
+    lists:append([["--" ++ atom_to_list(Name), integer_to_list(Value)]
+                  || {Name, Value} <- maps:to_list(Options),
+                     lists:member(Name, [memory, cpu, files, nice])])
+        ++ ["--sandbox" || #{sandbox := true} <- [Options]];
+limits(_, _) ->
+    [].
 
 %% --- Options ---
 
@@ -281,12 +357,12 @@ to_map(_) -> error(badarg).
 options(Options) ->
     Given = to_map(Options),
     Defaults = #{size => erlang:system_info(schedulers_online), credits => 64, max_queue => 1024,
-                 max_frame => 64 * 1024 * 1024, args => []},
+                 max_frame => 64 * 1024 * 1024, max_requests => infinity, grace_ms => 5000, args => []},
     All = maps:merge(Defaults, Given),
     lists:all(fun valid/1, maps:to_list(All)) orelse error(badarg),
     case All of
         #{executable := Path} -> All#{executable := path(Path)};
-        #{} -> All#{executable => default_executable()}
+        #{} -> All#{executable => own}
     end.
 
 valid({name, Name}) -> is_atom(Name) andalso Name =/= undefined;
@@ -294,6 +370,12 @@ valid({size, N}) -> is_integer(N) andalso N >= 1 andalso N =< 1024;
 valid({credits, N}) -> is_integer(N) andalso N >= 1;
 valid({max_queue, N}) -> is_integer(N) andalso N >= 0;
 valid({max_frame, N}) -> is_integer(N) andalso N >= 64 andalso N =< ?MAX_FRAME_MAX;
+valid({max_requests, N}) -> N =:= infinity orelse is_integer(N) andalso N >= 1;
+valid({grace_ms, N}) -> N =:= infinity orelse is_integer(N) andalso N >= 0 andalso N < 1 bsl 32;
+valid({Limit, N}) when Limit =:= memory; Limit =:= cpu; Limit =:= files ->
+    is_integer(N) andalso N >= 1 andalso N < 1 bsl 63;
+valid({nice, N}) -> is_integer(N) andalso N >= 0 andalso N =< 19;
+valid({sandbox, Sandbox}) -> is_boolean(Sandbox);
 valid({executable, Path}) -> is_list(Path) orelse is_binary(Path);
 valid({args, Args}) -> is_list(Args) andalso lists:all(fun(A) -> is_list(A) orelse is_binary(A) end, Args);
 valid(_) -> false.

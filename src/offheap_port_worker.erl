@@ -17,7 +17,7 @@
 %% @private
 -module(offheap_port_worker).
 
--export([start_link/2, request/4, cancel/2, info/2]).
+-export([start_link/2, request/2, cancel/2, info/2]).
 -export([init/3, system_continue/3, system_terminate/4, system_code_change/4, system_get_state/1]).
 
 -include("offheap_port.hrl").
@@ -34,17 +34,26 @@
 -define(DELAY_MIN_MS, 10).
 -define(DELAY_MAX_MS, 5000).
 -define(BUSY_RETRY_MS, 10).
+%% How often requests that stay in flight are looked at: is their caller alive?
+-define(LOOK_MS, 100).
+%% Lines of a worker's standard error that are logged at a time; more are counted.
+-define(LINES, 100).
 
--record(waiting, {caller :: reference(), request :: iolist(), bytes :: pos_integer()}).
+%% In flight.
+-record(flight, {request :: #request{},
+                 looked = false :: boolean(),     % it was there when callers were looked at
+                 cancelled = false :: boolean()}).
 
 -record(state,
         {parent :: pid(),
          index :: pos_integer(),
          pool :: #pool{},
          port :: port() | undefined,       % undefined: between death and restart
+         process :: reference() | undefined, % for killing it
          next_id = ?FIRST_ID :: pos_integer(),
-         in_flight = #{} :: #{pos_integer() => reference()},
-         waiting = #{} :: #{reference() => #waiting{}}, % by alias
+         in_flight = #{} :: #{pos_integer() => #flight{}},
+         looking = false :: boolean(),     % a look at callers is due
+         waiting = #{} :: #{reference() => {#request{}, reference()}}, % by alias; the caller's monitor
          callers = #{} :: #{reference() => reference()}, % monitor of a waiting caller -> alias
          order = queue:new() :: queue:queue(reference()), % aliases; those not in waiting are skipped
          places = 0 :: non_neg_integer(),  % length of order
@@ -52,17 +61,20 @@
          batch_bytes = 0 :: non_neg_integer(),
          frames = queue:new() :: queue:queue({iolist(), non_neg_integer()}), % refused by a busy port
          delay_ms = 0 :: non_neg_integer(), % before the next restart
+         served = 0 :: non_neg_integer(),   % requests that this worker was given
          restarts = 0 :: non_neg_integer(),
-         load = -1 :: integer()}).         % as published
+         recycled = 0 :: non_neg_integer(),
+         stderr :: {reference(), string()} | undefined, % a pipe, and its path for the worker
+         line = <<>> :: binary(),           % of the standard error, not yet ended
+         load = -1 :: integer()}).          % as published
 
 -spec start_link(#pool{}, pos_integer()) -> {ok, pid()} | {error, term()}.
 start_link(Pool, Index) ->
     proc_lib:start_link(?MODULE, init, [self(), Pool, Index]).
 
-%% Sends a request: the encoding of its job and arguments, as they stand in a tuple.
--spec request(pid(), reference(), iolist(), pos_integer()) -> ok.
-request(Owner, Alias, Request, Bytes) ->
-    Owner ! {oh_request, self(), Alias, Request, Bytes},
+-spec request(pid(), #request{}) -> ok.
+request(Owner, Request) ->
+    Owner ! {oh_request, Request},
     ok.
 
 %% The caller has stopped waiting.
@@ -85,7 +97,8 @@ info(Owner, Timeout) ->
 
 init(Parent, Pool, Index) ->
     process_flag(trap_exit, true),
-    try open(#state{parent = Parent, index = Index, pool = Pool}) of
+    S0 = #state{parent = Parent, index = Index, pool = Pool, stderr = open_stderr(Pool)},
+    try open(S0) of
         S ->
             offheap_port_registry:enter(Pool, Index, self()),
             proc_lib:init_ack(Parent, {ok, self()}),
@@ -123,14 +136,14 @@ system(From, Request, #state{parent = Parent} = S) ->
     sys:handle_system_msg(Request, From, Parent, ?MODULE, [], S).
 
 pass_on(S) ->
-    loop(publish(send_frames(close_batch(admit(S))))).
+    loop(publish(look_later(send_frames(close_batch(admit(S)))))).
 
-handle({oh_request, Pid, Alias, Request, Bytes}, S) ->
-    request(Pid, Alias, Request, Bytes, S);
+handle({oh_request, Request}, S) ->
+    request_in(Request, S);
 handle({Port, {data, Data}}, #state{port = Port} = S) ->
     replies(Data, S);
 handle({oh_cancel, Alias}, S) ->
-    forget(Alias, S);
+    cancel_in(Alias, S);
 handle({'DOWN', Monitor, process, _, _}, #state{callers = Callers} = S) ->
     case Callers of
         #{Monitor := Alias} -> forget(Alias, S);
@@ -141,8 +154,16 @@ handle({Port, {exit_status, Status}}, #state{port = Port} = S) ->
 handle({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     %% A write met a closed pipe: the port went before an exit status could come.
     died(Reason, S);
+handle({timeout, _, look}, S) ->
+    look(S#state{looking = false});
+handle({timeout, _, {deadline, Alias}}, S) ->
+    expired(Alias, S);
+handle({timeout, _, {grace, Port, Id}}, #state{port = Port} = S) ->
+    grace_is_over(Id, S);
 handle({timeout, _, restart}, #state{port = undefined} = S) ->
     restart(S);
+handle({select, Pipe, undefined, ready_input}, #state{stderr = {Pipe, _}} = S) ->
+    log_stderr(S);
 handle({'EXIT', Parent, Reason}, #state{parent = Parent} = S) ->
     terminate(Reason, S);
 handle({oh_info, Alias}, S) ->
@@ -154,23 +175,35 @@ handle(_Late, S) ->
 
 %% --- Requests ---
 
-request(Pid, Alias, Request, Bytes, #state{waiting = Waiting, pool = Pool} = S) ->
+request_in(#request{alias = Alias} = Request, #state{waiting = Waiting, pool = Pool} = S) ->
     case has_credit(S) andalso map_size(Waiting) =:= 0 of
         true ->
-            assign(Alias, Request, Bytes, S);
+            start_deadline(Request),
+            assign(Request, S);
         false when map_size(Waiting) < Pool#pool.max_queue ->
-            Monitor = erlang:monitor(process, Pid),
-            W = #waiting{caller = Monitor, request = Request, bytes = Bytes},
-            S#state{waiting = Waiting#{Alias => W},
-                    callers = (S#state.callers)#{Monitor => Alias},
-                    order = queue:in(Alias, S#state.order),
-                    places = S#state.places + 1};
+            start_deadline(Request),
+            wait(Request, queue:in(Alias, S#state.order), S);
         false ->
             reply(Alias, {error, overloaded}),
             S
     end.
 
+start_deadline(#request{deadline = infinity}) ->
+    ok;
+start_deadline(#request{deadline = Deadline, alias = Alias}) ->
+    _ = erlang:start_timer(Deadline, self(), {deadline, Alias}, [{abs, true}]),
+    ok.
+
+wait(#request{caller = Pid, alias = Alias} = Request, Order, S) ->
+    Monitor = erlang:monitor(process, Pid),
+    S#state{waiting = (S#state.waiting)#{Alias => {Request, Monitor}},
+            callers = (S#state.callers)#{Monitor => Alias},
+            order = Order,
+            places = S#state.places + 1}.
+
+%% A worker that has had its share gets no more, and is replaced when it has answered all.
 has_credit(#state{port = undefined}) -> false;
+has_credit(#state{served = Served, pool = #pool{max_requests = Max}}) when Served >= Max -> false;
 has_credit(#state{in_flight = InFlight, pool = #pool{credits = Credits}}) ->
     map_size(InFlight) < Credits.
 
@@ -181,10 +214,8 @@ admit(#state{waiting = Waiting, order = Order} = S) when map_size(Waiting) > 0 -
             {{value, Alias}, Rest} = queue:out(Order),
             Out = S#state{order = Rest, places = S#state.places - 1},
             case Waiting of
-                #{Alias := #waiting{request = Request, bytes = Bytes}} ->
-                    admit(assign(Alias, Request, Bytes, forget(Alias, Out)));
-                #{} ->
-                    admit(Out)
+                #{Alias := {Request, _}} -> admit(assign(Request, forget(Alias, Out)));
+                #{} -> admit(Out)
             end;
         false ->
             S
@@ -196,7 +227,7 @@ admit(S) ->
 %% places are swept when most of them are empty, so that they cannot pile up behind a stuck worker.
 forget(Alias, #state{waiting = Waiting, callers = Callers} = S) ->
     case maps:take(Alias, Waiting) of
-        {#waiting{caller = Monitor}, Rest} ->
+        {{_, Monitor}, Rest} ->
             erlang:demonitor(Monitor, [flush]),
             sweep(S#state{waiting = Rest, callers = maps:remove(Monitor, Callers)});
         error ->
@@ -210,11 +241,72 @@ sweep(#state{waiting = Waiting, places = Places, order = Order} = S)
 sweep(S) ->
     S.
 
-assign(Alias, Request, Bytes, #state{next_id = Id, in_flight = InFlight} = S0) ->
-    S = S0#state{next_id = next_id(Id, InFlight), in_flight = InFlight#{Id => Alias}},
+assign(#request{body = Body, bytes = Bytes, retries = Retries} = Request,
+       #state{next_id = Id, in_flight = InFlight} = S0) ->
+    Kept = case Retries of
+               0 -> Request#request{body = sent};
+               _ -> Request
+           end,
+    S = S0#state{next_id = next_id(Id, InFlight), served = S0#state.served + 1,
+                 in_flight = InFlight#{Id => #flight{request = Kept}}},
     %% VERSION, SMALL_TUPLE of 3, INTEGER, then the job and the arguments.
-    Term = [<<131, 104, 3, 98, Id:32>> | Request],
-    add(Term, Bytes + 8, S).
+    add([<<131, 104, 3, 98, Id:32>> | Body], Bytes + 8, S).
+
+%% --- Requests that nobody waits for any more ---
+
+cancel_in(Alias, #state{waiting = Waiting} = S) when is_map_key(Alias, Waiting) ->
+    forget(Alias, S);
+cancel_in(Alias, #state{in_flight = InFlight} = S) ->
+    case [Id || {Id, #flight{request = #request{alias = A}}} <- maps:to_list(InFlight), A =:= Alias] of
+        [Id] -> cancel_flight(Id, S);
+        [] -> S
+    end.
+
+%% The time is up: the outcome, now, whatever the worker says later.
+expired(Alias, #state{waiting = Waiting} = S) ->
+    reply(Alias, {error, timeout}),
+    case is_map_key(Alias, Waiting) of
+        true -> forget(Alias, S);
+        false -> cancel_in(Alias, S)
+    end.
+
+%% The worker is told in a frame of its own, which it finds also while it works. If it has not answered
+%% after the grace time, it is killed. A program that is not Offheap's own is told nothing: it answers
+%% sometime, for nobody.
+cancel_flight(Id, #state{in_flight = InFlight, pool = #pool{own = true, grace_ms = Grace}} = S) ->
+    case InFlight of
+        #{Id := #flight{cancelled = false} = Flight} ->
+            _ = Grace =:= infinity
+                orelse erlang:start_timer(Grace, self(), {grace, S#state.port, Id}),
+            Cancel = term_to_binary({cancel, Id}),
+            Out = close_batch(S),
+            Out#state{in_flight = InFlight#{Id := Flight#flight{cancelled = true}},
+                      frames = queue:in({Cancel, byte_size(Cancel)}, Out#state.frames)};
+        #{} ->
+            S
+    end;
+cancel_flight(_Id, S) ->
+    S.
+
+grace_is_over(Id, #state{in_flight = InFlight} = S) when is_map_key(Id, InFlight) ->
+    kill(S),
+    died(killed, S);
+grace_is_over(_Id, S) ->
+    S.
+
+%% A caller may die while its request is in flight. Those of short requests are never asked: only what is
+%% in flight at two looks has its caller looked at.
+look_later(#state{looking = false, in_flight = InFlight} = S) when map_size(InFlight) > 0 ->
+    _ = erlang:start_timer(?LOOK_MS, self(), look),
+    S#state{looking = true};
+look_later(S) ->
+    S.
+
+look(#state{in_flight = InFlight} = S) ->
+    Gone = [Id || {Id, #flight{looked = true, cancelled = false, request = #request{caller = Pid}}}
+                      <- maps:to_list(InFlight), not is_process_alive(Pid)],
+    Looked = maps:map(fun(_, Flight) -> Flight#flight{looked = true} end, InFlight),
+    lists:foldl(fun cancel_flight/2, S#state{in_flight = Looked}, Gone).
 
 next_id(Id, _) when Id < ?LAST_ID -> Id + 1;
 next_id(_, _) -> ?FIRST_ID.
@@ -290,12 +382,20 @@ next_term(_Data, _Used, S) ->
 
 answer(Id, Outcome, #state{in_flight = InFlight} = S) ->
     case maps:take(Id, InFlight) of
-        {Alias, Rest} ->
+        {#flight{request = #request{alias = Alias}}, Rest} ->
             reply(Alias, Outcome),
-            S#state{in_flight = Rest, delay_ms = 0};
+            recycle(S#state{in_flight = Rest, delay_ms = 0});
         error ->
             protocol_error(S)
     end.
+
+%% A worker that has had its share and answered all is replaced.
+recycle(#state{served = Served, in_flight = InFlight, port = Port, pool = #pool{max_requests = Max}} = S)
+  when Served >= Max, map_size(InFlight) =:= 0, Port =/= undefined ->
+    close(Port),
+    restart((down(S))#state{recycled = S#state.recycled + 1});
+recycle(S) ->
+    S.
 
 reply(Alias, Outcome) ->
     Alias ! {Alias, Outcome}.
@@ -304,41 +404,60 @@ reply(Alias, Outcome) ->
 %% rest.
 protocol_error(#state{port = undefined} = S) ->
     S;
-protocol_error(#state{port = Port} = S) ->
-    close(Port),
+protocol_error(S) ->
+    kill(S),
     died(protocol, S).
 
 %% --- Life and death of the program ---
 
-open(#state{pool = #pool{executable = Executable, args = Args}} = S) ->
-    Libraries = case offheap_port_pool:default_executable() of
-                    Executable -> lists:append([["--load", Path] || Path <- offheap_jobs:libraries()]);
-                    _ -> []
-                end,
+open(#state{pool = #pool{executable = Executable, args = Args, own = Own}, stderr = Stderr} = S) ->
+    Further = case Own of
+                  true -> lists:append([["--load", Path] || Path <- offheap_jobs:libraries()]);
+                  false -> []
+              end,
+    Errors = case Stderr of
+                 {_, Path} -> ["--stderr", Path];
+                 undefined -> []
+             end,
     Port = open_port({spawn_executable, Executable},
-                     [{packet, 4}, binary, exit_status, use_stdio, hide, {args, Args ++ Libraries}]),
-    S#state{port = Port}.
+                     [{packet, 4}, binary, exit_status, use_stdio, hide,
+                      {args, Args ++ Errors ++ Further}]),
+    Process = case erlang:port_info(Port, os_pid) of
+                  {os_pid, OsPid} -> offheap_nif:process_open(OsPid);
+                  undefined -> undefined
+              end,
+    S#state{port = Port, process = Process, served = 0}.
 
-%% Requests in flight end here, once each: nobody knows how far the worker came. Those waiting go to
-%% the next one; but if the worker died with nothing to do, it is the program that fails, and they must
-%% not wait for it for ever.
+down(S) ->
+    S#state{port = undefined, process = undefined, in_flight = #{}, batch = [], batch_bytes = 0,
+            frames = queue:new()}.
+
+%% Requests in flight end here, once each: nobody knows how far the worker came; but those that may be
+%% done twice go to the next one, before those that wait. If the worker died with nothing to do, it is the
+%% program that fails, and the waiting must not wait for it for ever.
 died(Status, #state{in_flight = InFlight, delay_ms = Delay} = S0) ->
     Outcome = {error, {worker_died, Status}},
-    _ = [reply(Alias, Outcome) || Alias <- maps:values(InFlight)],
-    S1 = S0#state{port = undefined, in_flight = #{}, batch = [], batch_bytes = 0,
-                  frames = queue:new(), restarts = S0#state.restarts + 1},
+    {Again, Ended} = lists:partition(fun is_to_retry/1, [Flight || {_, Flight} <- lists:sort(maps:to_list(InFlight))]),
+    _ = [reply(Alias, Outcome) || #flight{request = #request{alias = Alias}} <- Ended],
+    S1 = (down(S0))#state{restarts = S0#state.restarts + 1},
     S = case map_size(InFlight) of
             0 -> fail_waiting(Outcome, S1);
-            _ -> S1
+            _ -> lists:foldr(fun retry/2, S1, Again)
         end,
     case Delay of
         0 -> restart(S);
         _ -> restart_later(S)
     end.
 
+is_to_retry(#flight{cancelled = Cancelled, request = #request{retries = Retries}}) ->
+    Retries > 0 andalso not Cancelled.
+
+retry(#flight{request = #request{alias = Alias, retries = Retries} = Request}, S) ->
+    wait(Request#request{retries = Retries - 1}, queue:in_r(Alias, S#state.order), S).
+
 fail_waiting(Outcome, #state{waiting = Waiting} = S) ->
     _ = [reply(Alias, Outcome) || Alias <- maps:keys(Waiting)],
-    _ = [erlang:demonitor(M, [flush]) || #waiting{caller = M} <- maps:values(Waiting)],
+    _ = [erlang:demonitor(Monitor, [flush]) || {_, Monitor} <- maps:values(Waiting)],
     S#state{waiting = #{}, callers = #{}, order = queue:new(), places = 0}.
 
 %% At once the first time; then, until a worker has answered something, after a delay that doubles.
@@ -356,10 +475,16 @@ restart_later(#state{delay_ms = Delay} = S) ->
     S#state{delay_ms = min(2 * Delay, ?DELAY_MAX_MS)}.
 
 -spec terminate(term(), #state{}) -> no_return().
-terminate(Reason, #state{port = Port}) ->
-    %% The hang-up of its stdin ends the worker, also in the middle of a job.
-    Port =:= undefined orelse close(Port),
+terminate(Reason, #state{port = Port} = S) ->
+    Port =:= undefined orelse kill(S),
     exit(Reason).
+
+%% The hang-up of its stdin ends the worker, also in the middle of a job; the signal, also one that is
+%% stopped, or another program that does not care.
+kill(#state{port = Port, process = Process}) ->
+    close(Port),
+    Process =:= undefined orelse offheap_nif:process_kill(Process),
+    ok.
 
 close(Port) ->
     catch port_close(Port),
@@ -381,13 +506,47 @@ publish(#state{port = Port, in_flight = InFlight, waiting = Waiting, load = Publ
             S#state{load = Load}
     end.
 
-describe(#state{port = Port, in_flight = InFlight, waiting = Waiting, restarts = Restarts}) ->
+%% --- The worker's standard error ---
+
+open_stderr(#pool{own = true}) ->
+    case offheap_nif:pipe_open() of
+        {ok, Pipe, Path} ->
+            again = offheap_nif:pipe_read(Pipe),
+            {Pipe, Path};
+        {error, _} ->
+            undefined
+    end;
+open_stderr(_) ->
+    undefined.
+
+log_stderr(#state{stderr = {Pipe, _}, line = Line} = S) ->
+    {Text, Dropped} = read_stderr(Pipe, Line, ?LINES * 80),
+    Lines = binary:split(Text, <<"\n">>, [global]),
+    _ = [log("offheap: worker ~b: ~ts", [S#state.index, One]) || One <- lists:droplast(Lines), One =/= <<>>],
+    Dropped > 0 andalso log("offheap: worker ~b: ~b more bytes", [S#state.index, Dropped]),
+    S#state{line = lists:last(Lines)}.
+
+%% What there is, up to so many bytes; of the rest, how many.
+read_stderr(Pipe, Text, Max) ->
+    case offheap_nif:pipe_read(Pipe) of
+        again -> {Text, 0};
+        More when byte_size(Text) < Max -> read_stderr(Pipe, <<Text/binary, More/binary>>, Max);
+        More ->
+            {_, Dropped} = read_stderr(Pipe, Text, 0),
+            {Text, Dropped + byte_size(More)}
+    end.
+
+log(Format, Args) ->
+    logger:warning(Format, Args, #{domain => [offheap, port_pool]}).
+
+describe(#state{port = Port, in_flight = InFlight, waiting = Waiting, restarts = Restarts,
+                recycled = Recycled}) ->
     OsPid = case Port =/= undefined andalso erlang:port_info(Port, os_pid) of
                 {os_pid, Pid} -> Pid;
                 _ -> undefined
             end,
     #{os_pid => OsPid, in_flight => map_size(InFlight), waiting => map_size(Waiting),
-      restarts => Restarts}.
+      restarts => Restarts, recycled => Recycled}.
 
 %% Nothing else lets go of a large binary soon: a process that makes little garbage collects rarely.
 drop_references(Bytes, S) when Bytes < ?LARGE_BYTES ->

@@ -81,18 +81,41 @@ void oh_frame_fill(oh_frame_reader_t *r, size_t bytes) {
     r->end += bytes;
 }
 
-oh_status_t oh_frame_next(oh_frame_reader_t *r, const uint8_t **body, size_t *bytes) {
-    size_t held = r->end - r->start;
+oh_status_t oh_frame_peek(const oh_frame_reader_t *r, size_t *at, const uint8_t **body,
+                          size_t *bytes) {
+    size_t held = r->end - r->start - *at;
     if (held < OH_FRAME_HEADER_BYTES)
         return OH_NOT_FOUND;
-    uint32_t size = body_bytes(r->buffer + r->start);
+    const uint8_t *frame = r->buffer + r->start + *at;
+    uint32_t size = body_bytes(frame);
     if (size > r->body_bytes_max)
         return OH_LIMIT;
     if (held - OH_FRAME_HEADER_BYTES < size)
         return OH_NOT_FOUND;
-    *body = r->buffer + r->start + OH_FRAME_HEADER_BYTES;
+    *body = frame + OH_FRAME_HEADER_BYTES;
     *bytes = size;
-    r->start += OH_FRAME_HEADER_BYTES + (size_t)size;
+    *at += OH_FRAME_HEADER_BYTES + (size_t)size;
+    return OH_OK;
+}
+
+oh_status_t oh_frame_next(oh_frame_reader_t *r, const uint8_t **body, size_t *bytes) {
+    size_t taken = 0;
+    oh_status_t status = oh_frame_peek(r, &taken, body, bytes);
+    r->start += taken;
+    return status;
+}
+
+oh_status_t oh_frame_move(oh_frame_reader_t *to, oh_frame_reader_t *from) {
+    size_t held = from->end - from->start;
+    to->start = to->end = 0;
+    if (held > to->capacity) {
+        oh_status_t status = resize(to, held);
+        if (status != OH_OK)
+            return status;
+    }
+    memcpy(to->buffer, from->buffer + from->start, held);
+    to->end = held;
+    from->start = from->end;
     return OH_OK;
 }
 

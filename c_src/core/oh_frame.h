@@ -61,6 +61,16 @@ void oh_frame_fill(oh_frame_reader_t *r, size_t bytes);
  * limit, and the stream cannot be read on. */
 oh_status_t oh_frame_next(oh_frame_reader_t *r, const uint8_t **body, size_t *bytes);
 
+/* Looks at a whole body without giving it out: *at is 0 for the next one, and is moved on to the
+ * one after it. Bodies end here when bytes are filled in or given out. OH_NOT_FOUND: no whole frame
+ * there; OH_LIMIT as next. */
+oh_status_t oh_frame_peek(const oh_frame_reader_t *r, size_t *at, const uint8_t **body,
+                          size_t *bytes);
+
+/* Moves all bytes not given out to to, which holds none; bodies that from gave out stay good.
+ * OH_ENOMEM: nothing was moved. */
+oh_status_t oh_frame_move(oh_frame_reader_t *to, oh_frame_reader_t *from);
+
 /* Writes the header of a frame whose body has bytes bytes. */
 void oh_frame_header(uint8_t header[OH_FRAME_HEADER_BYTES], uint32_t bytes);
 

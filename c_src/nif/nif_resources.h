@@ -35,3 +35,5 @@ RESOURCE(hyperloglog, 1)
 
 /* jobs */
 RESOURCE(run, 1)
+RESOURCE(process, 1)
+RESOURCE(pipe, 1)

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Must come first in main, before any other thread is made. False if no thread could be made. */
+/* Before any other thread is made. False if no thread could be made. */
 bool port_guard_start(void);
 
 #endif

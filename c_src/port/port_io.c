@@ -1,6 +1,8 @@
 #include "port_io.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -13,12 +15,15 @@
 
 static struct {
     oh_frame_reader_t in;
+    oh_frame_reader_t ahead; /* what came while the body that in gave out was in use */
+    bool is_ahead;           /* all that follows stands in ahead, and in holds nothing more */
+    size_t shown;            /* how far ahead was shown by port_io_poll */
     uint8_t out[OH_FRAME_HEADER_BYTES + COLLECT_BYTES]; /* header, then the terms */
     size_t out_bytes;                                   /* of terms */
 } io;
 
-void port_io_init(uint32_t max_frame) {
-    switch (oh_frame_reader_init(&io.in, max_frame)) {
+static void make_reader(oh_frame_reader_t *reader, uint32_t max_frame) {
+    switch (oh_frame_reader_init(reader, max_frame)) {
     case OH_OK:
         return;
     case OH_ENOMEM:
@@ -26,6 +31,11 @@ void port_io_init(uint32_t max_frame) {
     default:
         _exit(PORT_EXIT_USAGE);
     }
+}
+
+void port_io_init(uint32_t max_frame) {
+    make_reader(&io.in, max_frame);
+    make_reader(&io.ahead, max_frame);
 }
 
 /* Bytes from stdin, at least one. */
@@ -41,7 +51,32 @@ static size_t read_some(uint8_t *where, size_t bytes) {
     }
 }
 
+void port_io_poll(void (*seen)(const uint8_t *body, size_t bytes)) {
+    if (!io.is_ahead) {
+        if (oh_frame_move(&io.ahead, &io.in) != OH_OK)
+            return;
+        io.is_ahead = true;
+        io.shown = 0;
+    }
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    uint8_t *where;
+    size_t room;
+    if (poll(&in, 1, 0) == 1 && (in.revents & POLLIN) &&
+        oh_frame_room(&io.ahead, &where, &room) == OH_OK)
+        oh_frame_fill(&io.ahead, read_some(where, room));
+    const uint8_t *body;
+    size_t bytes;
+    while (oh_frame_peek(&io.ahead, &io.shown, &body, &bytes) == OH_OK)
+        seen(body, bytes);
+}
+
 void port_io_read(const uint8_t **body, size_t *bytes) {
+    if (io.is_ahead) {
+        oh_frame_reader_t used = io.in;
+        io.in = io.ahead;
+        io.ahead = used;
+        io.is_ahead = false;
+    }
     for (;;) {
         oh_status_t status = oh_frame_next(&io.in, body, bytes);
         if (status == OH_OK)

@@ -4,6 +4,7 @@
 
 #include "../core/oh_alloc.h"
 #include "../core/oh_job.h"
+#include "port_cancel.h"
 #include "port_io.h"
 
 /* Replies of jobs that take longer by the guess do not wait for it. */
@@ -11,6 +12,7 @@
 
 typedef struct {
     oh_run_t run;
+    int64_t id;                          /* of the request */
     char *path[OFFHEAP_PARAMS_MAX];      /* with a zero at the end; owned */
     uint8_t *bytes[OFFHEAP_RESULTS_MAX]; /* parts of the result; owned */
     uint32_t count;                      /* of these */
@@ -107,7 +109,11 @@ static uint8_t *result_bytes(oh_run_t *run, uint64_t size, const char **reason) 
     return bytes;
 }
 
-static const oh_run_host_t host = {.bytes = result_bytes};
+static bool is_cancelled(oh_run_t *run) {
+    return port_cancel_poll(OH_CONTAINER_OF(run, port_run_t, run)->id);
+}
+
+static const oh_run_host_t host = {.bytes = result_bytes, .stop = is_cancelled};
 
 static void do_run(port_run_t *r, port_reply_t *reply) {
     _Alignas(64) uint8_t room[4096];
@@ -119,7 +125,7 @@ static void do_run(port_run_t *r, port_reply_t *reply) {
     if (step == OFFHEAP_DONE)
         port_reply_result(reply, r->run.result, r->run.results);
     else
-        port_reply_error(reply, r->run.reason);
+        port_reply_error(reply, r->run.stopped ? "cancelled" : r->run.reason);
     oh_run_end(&r->run);
 }
 
@@ -131,7 +137,7 @@ void port_job_run(const char *name, port_term_t *args, int bytes, bool test_jobs
         port_reply_error(reply, "unknown_job");
         return;
     }
-    port_run_t r = {.count = 0};
+    port_run_t r = {.id = reply->id};
     char wrong[PORT_TERM_ATOM_BYTES];
     oh_run_init(&r.run, &host, def);
     const char *badarg = get_args(&r, args, wrong);

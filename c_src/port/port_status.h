@@ -12,7 +12,8 @@ enum {
     PORT_EXIT_TOO_LARGE = 4, /* a frame longer than --max-frame */
     PORT_EXIT_IO = 5,        /* reading or writing failed */
     PORT_EXIT_MEMORY = 6,    /* memory is out */
-    PORT_EXIT_SETUP = 7      /* no thread for watching stdin, or libsodium did not start */
+    PORT_EXIT_SETUP = 7 /* a limit or the sandbox cannot be had, no thread for watching stdin, or
+                                libsodium did not start */
 };
 
 #endif

@@ -18,28 +18,25 @@ defmodule Offheap.PortPool do
 
   In a supervisor: `{Offheap.PortPool, name: MyApp.Workers, size: 4}`.
 
-    * Each request has exactly one outcome. There is no retry: after `{:worker_died, status}` or
-      `:timeout` the job may or may not have been done.
+    * Each request has exactly one outcome. There is no retry unless the request says that it is
+      idempotent: after `{:worker_died, status}` or `:timeout` the job may or may not have been done.
+    * A request that is cancelled, whose time is up or whose caller dies is stopped in the worker too.
+      A job that does not ask whether to go on is killed with its worker after `:grace_ms`.
+    * What a worker writes to its standard error is logged.
     * A worker has at most `:credits` unanswered requests. Beyond that, requests wait in the VM, at
       most `:max_queue` a worker; then they are refused: `{:error, :overloaded}`. Requests that wait
       are dropped when their caller dies or stops waiting.
     * A worker that dies is restarted, after a growing delay if it keeps dying. Its unanswered
-      requests get `{:error, {:worker_died, status}}`, with its exit status: 128 + n after signal n,
-      or `:epipe` or `:protocol`.
+      requests get `{:error, {:worker_died, status}}`, with its exit status: 128 + n after signal n;
+      or `:epipe`, `:protocol`, or `:killed` after the grace time.
     * No worker outlives its pool or the VM, whatever it is doing and however the VM ends.
 
   Other reasons for an error: `:noproc` (no such pool), `:closed` (the pool stopped), `:too_large`
-  (the request exceeds `:max_frame`), `:unknown_job`, `{:badarg, name}` (the job
-  does not take such an argument), `:too_deep` (terms nested more than 64 deep), and what the job itself answers, such as
+  (the request exceeds `:max_frame`), `:unknown_job`, `{:badarg, name}` (the job does not take such an
+  argument), `:too_deep` (terms nested more than 64 deep), and what the job itself answers, such as
   `:enoent`.
 
-  ## Jobs
-
-  The worker that comes with Offheap does
-
-    * `:echo` of a binary, which it gives back;
-    * `:blake2b` of a binary: the digest of 32 bytes;
-    * `:blake2b_file` of a path, a binary: `{digest, size}`.
+  The jobs of the worker that comes with Offheap are those of `Offheap.Jobs`.
 
   > #### When not to use it {: .info}
   >
@@ -53,6 +50,8 @@ defmodule Offheap.PortPool do
   @typedoc "What `request/3` returns; only the process that called it can use it."
   @type request_id :: :offheap_port_pool.request_id()
 
+  @type request_options :: [timeout: timeout(), idempotent: boolean()]
+
   @type outcome :: {:ok, term()} | {:error, :offheap_port_pool.reason()}
 
   @doc """
@@ -65,7 +64,17 @@ defmodule Offheap.PortPool do
     * `:credits` - unanswered requests a worker; default 64
     * `:max_queue` - requests that wait in the VM, a worker; default 1024
     * `:max_frame` - bytes of the largest request; default 64 MiB, at most 1 GiB
-    * `:executable`, `:args` - another program that speaks the protocol, further arguments for it
+    * `:max_requests` - a worker that has been given so many is replaced when it has answered them;
+      default `:infinity`
+    * `:grace_ms` - how long a worker may go on with a cancelled request before it is killed; default
+      5000, or `:infinity`
+    * `:memory` (bytes), `:cpu` (seconds), `:files` - limits of each worker. What exceeds the first fails
+      with `:enomem`; the second ends the worker (status 137)
+    * `:nice` - 0 to 19, added to the workers' niceness, so that the VM goes first; default 0
+    * `:sandbox` - on Linux, takes from the workers the right to start programs, to use the network and
+      to meddle with other processes or the system; files stay. Default false
+    * `:executable`, `:args` - another program that speaks the protocol, further arguments for it. The
+      limits above are for Offheap's own
 
   As a list or a map. Raises `ArgumentError` for any other option or value.
   """
@@ -101,31 +110,41 @@ defmodule Offheap.PortPool do
   @doc """
   Has a worker do `job` and waits for the outcome, at most `timeout` milliseconds.
 
-  After `{:error, :timeout}` no message arrives later.
+  After `{:error, :timeout}` no message arrives later, and the worker is told to stop. Instead of a
+  time, options:
+
+    * `:timeout` - milliseconds or `:infinity`; default 5000.
+    * `:idempotent` - the job may be done twice: if its worker dies, the request goes to the next one,
+      once. Default false.
   """
-  @spec call(pool(), job :: atom(), args :: term(), timeout()) :: outcome()
-  defdelegate call(pool, job, args, timeout \\ 5000), to: :offheap_port_pool
+  @spec call(pool(), job :: atom(), args :: term(), timeout() | request_options()) :: outcome()
+  defdelegate call(pool, job, args, options \\ 5000), to: :offheap_port_pool
 
   @doc """
   Sends a request and does not wait. The process that sent it, and no other, gets the outcome by
-  `await/2` or gives it up by `abandon/1`. A request that is refused says so there.
+  `await/2` or gives it up by `cancel/1`. A request that is refused says so there. If the process dies,
+  the request is cancelled within some tenths of a second.
+
+  Options are those of `call/4`; a timeout counts from now, whether or not somebody awaits.
   """
-  @spec request(pool(), job :: atom(), args :: term()) :: request_id()
-  defdelegate request(pool, job, args), to: :offheap_port_pool
+  @spec request(pool(), job :: atom(), args :: term(), request_options()) :: request_id()
+  defdelegate request(pool, job, args, options \\ []), to: :offheap_port_pool
 
   @doc "The outcome of a request, once. After `{:error, :timeout}` it has none any more."
   @spec await(request_id(), timeout()) :: outcome()
   defdelegate await(request_id, timeout \\ 5000), to: :offheap_port_pool
 
   @doc """
-  Gives up a request: no message of it arrives, or stays. If it still waited, it is not done.
+  Gives up a request: no message of it arrives, or stays. If it still waited, it is not done; if it is
+  being done, the worker is told to stop, and killed if it has not after the pool's `:grace_ms`.
   """
-  @spec abandon(request_id()) :: :ok
-  defdelegate abandon(request_id), to: :offheap_port_pool
+  @spec cancel(request_id()) :: :ok
+  defdelegate cancel(request_id), to: :offheap_port_pool
 
   @doc """
   The pool's limits, and for each worker its process id in the operating system (`:undefined`
-  between death and restart), its requests in flight and waiting, and how often it was restarted.
+  between death and restart), its requests in flight and waiting, and how often it was restarted,
+  and replaced after `:max_requests`.
   """
   @spec info(pool()) :: map() | {:error, :noproc}
   defdelegate info(pool), to: :offheap_port_pool

@@ -142,7 +142,7 @@ defmodule Offheap.PortPoolTest do
       refute_mail()
     end
 
-    test "or an abandoned request that waits frees its place" do
+    test "or a cancelled request that waits frees its place" do
       pool = start!(size: 1, credits: 1, max_queue: 3)
       hung = PortPool.request(pool, :hang, 0)
 
@@ -154,7 +154,7 @@ defmodule Offheap.PortPoolTest do
       end
 
       assert [%{in_flight: 1, waiting: 0}] = PortPool.info(pool).workers
-      assert PortPool.abandon(hung) == :ok
+      assert PortPool.cancel(hung) == :ok
       refute_mail()
     end
   end

@@ -55,8 +55,10 @@ oh_status_t oh_frame_room(oh_frame_reader_t *r, uint8_t **where, size_t *bytes) 
             return OH_LIMIT;
         need += body;
     }
-    if (need < held + 1) /* a whole frame is there already, and is not what the caller waits for */
-        need = held + 1;
+    /* A whole frame is there already, and is not what the caller waits for: by halves, so that what
+     * is looked at ahead (peek) is not copied again for every few bytes. */
+    if (need < held + 1)
+        need = held + (held / 2 > OH_FRAME_BUFFER_BYTES ? held / 2 : OH_FRAME_BUFFER_BYTES);
     size_t capacity = need > OH_FRAME_BUFFER_BYTES ? need : OH_FRAME_BUFFER_BYTES;
     if (capacity > r->capacity) {
         oh_status_t status = resize(r, capacity);

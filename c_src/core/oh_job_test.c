@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,6 +68,37 @@ static offheap_step_t sleep_ms(offheap_job_t *job) {
     return OFFHEAP_DONE;
 }
 
+/* complain: writes its text to the standard error */
+static offheap_step_t complain(offheap_job_t *job) {
+    const offheap_arg_t *text = &job->arg[0];
+    ssize_t put = write(STDERR_FILENO, text->data, text->size);
+    offheap_result_integer(job, put);
+    return OFFHEAP_DONE;
+}
+
+/* probe: what the process may do and has: {true or false, true or false, niceness}: may it start a
+ * program, may it make a socket? */
+static offheap_step_t probe(offheap_job_t *job) {
+    char *const argv[] = {"/no/such/program", NULL};
+    (void)execv(argv[0], argv);
+    offheap_result_atom(job, errno == EPERM ? "false" : "true");
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    offheap_result_atom(job, fd >= 0 ? "true" : "false");
+    if (fd >= 0)
+        (void)close(fd);
+    offheap_result_integer(job, getpriority(PRIO_PROCESS, 0));
+    return OFFHEAP_DONE;
+}
+
+/* burn: computes for ever, and never asks. */
+static offheap_step_t burn(offheap_job_t *job) {
+    volatile bool forever = true;
+    while (forever)
+        continue;
+    (void)job;
+    return OFFHEAP_DONE;
+}
+
 /* eat: takes memory, a MiB at a time, and uses it; gives it back by cleanup. */
 #define EAT_BYTES ((size_t)1 << 20)
 
@@ -119,6 +152,13 @@ static const offheap_job_def_t defs[] = {
      .ns_per_unit = 1},
     {.name = "crash", .run = crash, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
     {.name = "hang", .run = hang, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
+    {.name = "burn", .run = burn, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
+    {.name = "probe", .run = probe, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
+    {.name = "complain",
+     .run = complain,
+     .params = echo_params,
+     .param_count = 1,
+     .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
     {.name = "sleep",
      .run = sleep_ms,
      .params = ms_params,

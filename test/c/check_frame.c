@@ -103,6 +103,65 @@ START_TEST(many_frames_in_one_piece_come_out_in_order) {
 }
 END_TEST
 
+START_TEST(what_is_looked_at_ahead_comes_out_later_all_the_same) {
+    enum { COUNT = 300, SIZE = 1000 };
+    uint8_t *stream = malloc((size_t)COUNT * (SIZE + OH_FRAME_HEADER_BYTES));
+    size_t total = 0, fed = 0, at = 0, bytes;
+    for (int i = 0; i < COUNT; i++)
+        total += put_frame(stream + total, SIZE, (uint8_t)i);
+    oh_frame_reader_t in = make(SIZE), ahead = make(SIZE);
+    const uint8_t *body, *held;
+    /* One body is in use, and the next frame begun, when what follows goes elsewhere. */
+    fed += feed(&in, stream, SIZE + OH_FRAME_HEADER_BYTES + 10);
+    ck_assert_int_eq(oh_frame_next(&in, &held, &bytes), OH_OK);
+    suite_allocations_left = 0;
+    ck_assert_int_eq(oh_frame_move(&ahead, &in), OH_OK);
+    suite_allocations_left = SUITE_NO_LIMIT;
+    ck_assert_int_eq(oh_frame_next(&in, &body, &bytes), OH_NOT_FOUND);
+    int seen = 1, feeds = 0;
+    while (fed < total) {
+        fed += feed(&ahead, stream + fed, total - fed);
+        feeds++;
+        while (oh_frame_peek(&ahead, &at, &body, &bytes) == OH_OK) {
+            ck_assert_uint_eq(bytes, SIZE);
+            ck_assert_uint_eq(body[0], (uint8_t)seen++);
+        }
+    }
+    ck_assert_int_eq(seen, COUNT);
+    ck_assert_int_le(feeds, 12); /* the room grows by halves */
+    ck_assert_uint_eq(held[SIZE - 1], 0);
+    for (seen = 1; oh_frame_next(&ahead, &body, &bytes) == OH_OK; seen++)
+        ck_assert_uint_eq(body[SIZE - 1], (uint8_t)seen);
+    ck_assert_int_eq(seen, COUNT);
+    oh_frame_reader_free(&in);
+    oh_frame_reader_free(&ahead);
+    free(stream);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_moved_or_stays) {
+    oh_frame_reader_t from = make(LIMIT), to = make(LIMIT);
+    uint8_t *frame = malloc(300000 + OH_FRAME_HEADER_BYTES);
+    size_t total = put_frame(frame, 300000, 7), at = 0, bytes;
+    for (size_t fed = 0; fed < total;)
+        fed += feed(&from, frame + fed, total - fed);
+    suite_allocations_left = 0;
+    ck_assert_int_eq(oh_frame_move(&to, &from), OH_ENOMEM);
+    suite_allocations_left = SUITE_NO_LIMIT;
+    const uint8_t *body;
+    ck_assert_int_eq(oh_frame_peek(&from, &at, &body, &bytes), OH_OK);
+    ck_assert_int_eq(oh_frame_move(&to, &from), OH_OK);
+    ck_assert(oh_frame_reader_valid(&to));
+    ck_assert_int_eq(oh_frame_next(&from, &body, &bytes), OH_NOT_FOUND);
+    ck_assert_int_eq(oh_frame_next(&to, &body, &bytes), OH_OK);
+    ck_assert_uint_eq(bytes, 300000);
+    ck_assert_uint_eq(body[299999], 7);
+    oh_frame_reader_free(&from);
+    oh_frame_reader_free(&to);
+    free(frame);
+}
+END_TEST
+
 START_TEST(a_frame_beyond_the_limit_takes_no_memory) {
     static const uint32_t sizes[] = {LIMIT + 1, 0x7fffffff, 0x80000000, 0xffffffff};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -182,6 +241,8 @@ int main(void) {
     tcase_add_test(tc, header_is_big_endian);
     tcase_add_test(tc, frames_come_out_whole_whatever_the_pieces);
     tcase_add_test(tc, many_frames_in_one_piece_come_out_in_order);
+    tcase_add_test(tc, what_is_looked_at_ahead_comes_out_later_all_the_same);
+    tcase_add_test(tc, what_does_not_fit_is_moved_or_stays);
     tcase_add_test(tc, a_frame_beyond_the_limit_takes_no_memory);
     tcase_add_test(tc, limits_outside_the_range_are_refused);
     tcase_add_test(tc, without_memory_nothing_is_lost);

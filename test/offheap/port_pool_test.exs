@@ -320,6 +320,225 @@ defmodule Offheap.PortPoolTest do
     end
   end
 
+  describe "cancel" do
+    test "stops the job in the worker, and the worker goes on" do
+      pool = start!(size: 1)
+      [before] = os_pids(pool)
+      spinning = PortPool.request(pool, :spin, 600_000)
+      behind = echo(pool)
+      assert PortPool.cancel(spinning) == :ok
+      assert PortPool.await(behind, :infinity) == {:ok, "x"}
+      assert os_pids(pool) == [before]
+      assert [%{in_flight: 0, restarts: 0}] = PortPool.info(pool).workers
+      refute_mail()
+    end
+
+    test "keeps a request from being begun that is in the pipe behind another" do
+      pool = start!(size: 1)
+      first = PortPool.request(pool, :spin, 200)
+      second = PortPool.request(pool, :crash, [])
+      third = echo(pool)
+      PortPool.cancel(second)
+      assert PortPool.await(first, :infinity) == {:ok, :ok}
+      assert PortPool.await(third, :infinity) == {:ok, "x"}
+      refute_mail()
+    end
+
+    test "of many, in the pipe and behind, large and small, answers the rest" do
+      pool = start!(size: 1, credits: 64)
+      large = :binary.copy("y", 3_000_000)
+      spinning = PortPool.request(pool, :spin, 600_000)
+
+      requests =
+        for i <- 1..40 do
+          data = if rem(i, 10) == 0, do: large, else: <<i>>
+          {i, data, PortPool.request(pool, :echo, data)}
+        end
+
+      {dropped, kept} = Enum.split_with(requests, fn {i, _, _} -> rem(i, 3) == 0 end)
+      for {_, _, request} <- dropped, do: PortPool.cancel(request)
+      PortPool.cancel(spinning)
+
+      for {_, data, request} <- kept,
+          do: assert(PortPool.await(request, :infinity) == {:ok, data})
+
+      eventually(fn -> match?([%{in_flight: 0, waiting: 0}], PortPool.info(pool).workers) end)
+      assert [%{restarts: 0}] = PortPool.info(pool).workers
+      refute_mail()
+    end
+
+    test "ends a worker whose job does not ask, after the grace time" do
+      pool = start!(size: 1, grace_ms: 50)
+      [before] = os_pids(pool)
+      burning = PortPool.request(pool, :burn, [])
+      behind = echo(pool)
+      PortPool.cancel(burning)
+      assert PortPool.await(behind, :infinity) == {:error, {:worker_died, :killed}}
+      assert_gone([before])
+      assert PortPool.call(pool, :echo, "x", :infinity) == {:ok, "x"}
+      refute_mail()
+    end
+
+    test "ends a worker that is stopped" do
+      pool = start!(size: 1, grace_ms: 50)
+      [before] = os_pids(pool)
+      System.cmd("kill", ["-STOP", "#{before}"])
+      assert PortPool.call(pool, :echo, "x", 50) == {:error, :timeout}
+
+      assert PortPool.call(pool, :echo, "x", :infinity) in [
+               {:ok, "x"},
+               {:error, {:worker_died, :killed}}
+             ]
+
+      assert_gone([before])
+      assert PortPool.call(pool, :echo, "x", :infinity) == {:ok, "x"}
+    end
+
+    test "comes from the caller's death, too" do
+      pool = start!(size: 1)
+      test = self()
+
+      {caller, monitor} =
+        spawn_monitor(fn ->
+          PortPool.request(pool, :spin, 600_000)
+          send(test, :sent)
+          Process.sleep(:infinity)
+        end)
+
+      assert_receive :sent
+      Process.exit(caller, :kill)
+      assert_receive {:DOWN, ^monitor, _, _, _}
+      assert PortPool.call(pool, :echo, "x", :infinity) == {:ok, "x"}
+      assert [%{restarts: 0}] = PortPool.info(pool).workers
+    end
+  end
+
+  describe "a request's timeout" do
+    test "is its outcome, whether or not somebody awaits" do
+      pool = start!(size: 1, credits: 1)
+      spinning = PortPool.request(pool, :spin, 600_000, timeout: 50)
+      waiting = PortPool.request(pool, :spin, 600_000, timeout: 60)
+      later = PortPool.request(pool, :echo, "x", timeout: :infinity)
+      assert PortPool.await(later, :infinity) == {:ok, "x"}
+      assert PortPool.await(spinning, :infinity) == {:error, :timeout}
+      assert PortPool.await(waiting, :infinity) == {:error, :timeout}
+      assert PortPool.call(pool, :spin, 600_000, timeout: 10) == {:error, :timeout}
+      assert PortPool.await(PortPool.request(pool, :echo, "x", timeout: 5000)) == {:ok, "x"}
+      refute_mail()
+    end
+
+    test "and other options are checked" do
+      pool = start!(size: 1)
+
+      for options <- [[timeout: -1], [timeout: 1.0], [idempotent: 1], [other: 1], [:timeout], :x] do
+        assert_raise ArgumentError, fn -> PortPool.request(pool, :echo, "x", options) end
+      end
+
+      assert_raise ArgumentError, fn -> PortPool.call(pool, :echo, "x", timeout: -1) end
+    end
+  end
+
+  test "an idempotent request survives its worker, once" do
+    pool = start!(size: 1)
+    test = self()
+    sleep = PortPool.request(pool, :sleep, 300, idempotent: true)
+    [pid] = os_pids(pool)
+    kill_9(pid)
+    assert PortPool.await(sleep, :infinity) == {:ok, :ok}
+
+    assert PortPool.call(pool, :crash, [], timeout: :infinity, idempotent: true) ==
+             {:error, {:worker_died, @sigabrt}}
+
+    assert [%{restarts: 3}] = PortPool.info(pool).workers
+    assert test == self()
+    refute_mail()
+  end
+
+  describe "max_requests" do
+    test "replaces a worker, and loses nothing" do
+      pool = start!(size: 1, max_requests: 10)
+      [before] = os_pids(pool)
+      requests = for i <- 1..105, do: {i, PortPool.request(pool, :echo, <<i>>)}
+      for {i, request} <- requests, do: assert(PortPool.await(request, :infinity) == {:ok, <<i>>})
+      assert [%{recycled: 10, restarts: 0}] = PortPool.info(pool).workers
+      assert_gone([before])
+      refute_mail()
+    end
+  end
+
+  describe "limits" do
+    test "of memory make jobs fail, not the worker" do
+      pool = start!(size: 1, memory: 512 * 1024 * 1024)
+      assert PortPool.call(pool, :eat, 100, :infinity) == {:ok, 100}
+      assert PortPool.call(pool, :eat, 1000, :infinity) == {:error, :enomem}
+      assert PortPool.call(pool, :echo, "x", :infinity) == {:ok, "x"}
+    end
+
+    test "of time end the worker" do
+      pool = start!(size: 1, cpu: 1)
+      assert PortPool.call(pool, :burn, [], :infinity) == {:error, {:worker_died, @sigkill}}
+    end
+
+    test "of files are kept" do
+      pool = start!(size: 1, files: 4)
+      # 0, 1, 2 and one more.
+      assert {:ok, _} = PortPool.call(pool, :blake2b_file, "/etc/hostname")
+      pool = start!(size: 1, files: 3)
+      assert PortPool.call(pool, :blake2b_file, "/etc/hostname") == {:error, :emfile}
+    end
+
+    test "of rights are kept" do
+      assert {:ok, {true, true, niceness}} = PortPool.call(start!(size: 1), :probe, [])
+      pool = start!(size: 1, sandbox: true, nice: 3)
+      assert PortPool.call(pool, :probe, []) == {:ok, {false, false, niceness + 3}}
+      # Jobs work on.
+      assert {:ok, _} = PortPool.call(pool, :blake2b_file, "/etc/hostname")
+
+      assert {:ok, _} =
+               PortPool.call(pool, :argon2id, %{password: "x", opslimit: 1, memlimit: 8192})
+    end
+
+    test "out of range are refused" do
+      for option <-
+            [memory: 0, cpu: 0, files: -1, nice: 20, nice: -1, sandbox: 1] ++
+              [max_requests: 0, grace_ms: -1] do
+        assert_raise ArgumentError, fn -> PortPool.start_link([option]) end
+      end
+    end
+  end
+
+  describe "what a worker writes to its standard error" do
+    import ExUnit.CaptureLog
+
+    test "is logged line by line, its last words too" do
+      log =
+        capture_log(fn ->
+          pool = start!(size: 1)
+          assert PortPool.call(pool, :complain, "one\ntwo\nthr") == {:ok, 11}
+          assert PortPool.call(pool, :complain, "ee\n") == {:ok, 3}
+          assert {:error, _} = PortPool.call(pool, :crash, [])
+          assert PortPool.call(pool, :complain, "again\n") == {:ok, 6}
+          # What is logged comes from the process that owns the worker.
+          assert [%{restarts: 1}] = PortPool.info(pool).workers
+          PortPool.stop(pool)
+        end)
+
+      for line <- ~w(one two three again), do: assert(log =~ "worker 1: #{line}")
+    end
+
+    test "never holds it up, however much it is" do
+      log =
+        capture_log(fn ->
+          pool = start!(size: 1)
+          text = String.duplicate(String.duplicate("z", 79) <> "\n", 500)
+          for _ <- 1..200, do: assert({:ok, _} = PortPool.call(pool, :complain, text, :infinity))
+          PortPool.stop(pool)
+        end)
+
+      assert log =~ "zzz"
+    end
+  end
+
   describe "a caller's death" do
     test "drops its requests that wait" do
       pool = start!(size: 1, credits: 1)

@@ -1,24 +1,11 @@
 /*
  * The worker: reads requests from stdin, does them one after the other, writes replies to stdout.
  *
- *     offheap_port [--max-frame BYTES] [--stderr PATH] [--load LIBRARY]... [--memory BYTES] [--cpu SECONDS]
- *                  [--files COUNT] [--nice STEPS] [--sandbox] [--test-jobs]
+ *     offheap_port [--max-frame BYTES] [--stderr PATH] [--load LIBRARY]... [--memory BYTES]
+ *                  [--cpu SECONDS] [--files COUNT] [--nice STEPS] [--sandbox] [--test-jobs]
  *
- * Frames are those of {packet, 4}. A frame holds one or more requests back to back, each an
- * external term {Id, Job, Args}: Id an integer of 64 bits, Job an atom. Each gets one reply {Id,
- * ok, Result} or {Id, error, Reason}, in the order of the requests; replies may share frames too.
- *
- *   unknown_job   no such job
- *   cancelled     {cancel, Id} came, in a frame of its own, before the job was done
- *   badarg        Job is no atom
- *   {badarg, Name}  the job does not take such an argument
- *   too_deep      nested beyond PORT_TERM_DEPTH_MAX
- *   bad_frame     the request is torn or followed by something that is none; what came after it in
- *                 the frame was dropped; reading goes on with the next frame
- *   enoent ...    as the file module has them
- *
- * If no id can be read from what should be a request, there is nobody to answer: exit status 3. All
- * statuses stand in port_status.h.
+ * Frames are those of {packet, 4}; what stands in them, port_request.h says. If a request has no id
+ * that can be read, there is nobody to answer: exit status 3. All statuses stand in port_status.h.
  */
 #include <ei.h>
 #include <errno.h>
@@ -31,18 +18,13 @@
 
 #include "../core/oh_frame.h"
 #include "../core/oh_job.h"
-#include "port_cancel.h"
 #include "port_guard.h"
 #include "port_io.h"
-#include "port_job.h"
 #include "port_limits.h"
-#include "port_reply.h"
+#include "port_request.h"
 #include "port_status.h"
-#include "port_term.h"
 
 #define MAX_FRAME_DEFAULT ((uint32_t)64 * 1024 * 1024)
-
-#define VERSION_BYTE 131
 
 typedef struct {
     uint32_t max_frame;
@@ -118,65 +100,6 @@ static bool parse_options(int argc, char *argv[], options_t *options) {
     return true;
 }
 
-/* Does the request in t, which was measured. False: it is not a request with an id. */
-static bool do_request(port_term_t *t, bool too_deep, bool test_jobs) {
-    int arity, size = t->end - t->index;
-    port_reply_t reply = {0};
-    char name[PORT_TERM_ATOM_BYTES];
-    if (!port_term_tuple(t, &arity) || arity != 3 || !port_term_integer(t, &reply.id))
-        return false;
-    if (port_cancel_is_seen(reply.id)) {
-        port_reply_error(&reply, "cancelled");
-        return true;
-    }
-    if (too_deep) {
-        port_reply_error(&reply, "too_deep");
-        return true;
-    }
-    if (!port_term_atom(t, name, sizeof name)) {
-        port_reply_error(&reply, "badarg");
-        return true;
-    }
-    port_job_run(name, t, size, test_jobs, &reply);
-    return true;
-}
-
-/* All requests of a frame, or as many as can be read. */
-static void do_frame(const uint8_t *body, size_t bytes, bool test_jobs) {
-    int64_t cancelled;
-    if (bytes == 0)
-        _exit(PORT_EXIT_PROTOCOL);
-    if (port_cancel_parse(body, bytes, &cancelled)) {
-        port_cancel_forget(cancelled);
-        return;
-    }
-    while (bytes > 0) {
-        if (body[0] != VERSION_BYTE)
-            goto protocol;
-        body++;
-        bytes--;
-        size_t size;
-        port_term_status_t status = port_term_measure(body, bytes, &size);
-        if (status == PORT_TERM_TORN) {
-            port_reply_t reply = {0};
-            if (!port_term_torn_id(body, bytes, &reply.id))
-                goto protocol;
-            port_reply_error(&reply, "bad_frame");
-            return;
-        }
-        port_term_t t = {(const char *)body, 0, (int)size};
-        if (!do_request(&t, status == PORT_TERM_TOO_DEEP, test_jobs))
-            goto protocol;
-        body += size;
-        bytes -= size;
-    }
-    return;
-protocol:
-    /* Requests before this one were done: their replies are due. */
-    port_io_flush();
-    _exit(PORT_EXIT_PROTOCOL);
-}
-
 int main(int argc, char *argv[]) {
     options_t options = {.max_frame = MAX_FRAME_DEFAULT};
     if (!parse_options(argc, argv, &options))
@@ -189,6 +112,10 @@ int main(int argc, char *argv[]) {
         const uint8_t *body;
         size_t bytes;
         port_io_read(&body, &bytes);
-        do_frame(body, bytes, options.test_jobs);
+        if (!port_request_frame(body, bytes, options.test_jobs)) {
+            /* Requests before this one were done: their replies are due. */
+            port_io_flush();
+            return PORT_EXIT_PROTOCOL;
+        }
     }
 }

@@ -37,4 +37,7 @@ check bitset 0 -DWORKERS=2 -DROUNDS=3
 check bitset 0 -DWORKERS=2 -DROUNDS=2 -DFIRST=4
 check bitset 1 -DBLIND
 check bitset 1 -DLAZY -DROUNDS=2 -DFIRST=4
+check requests 0
+check requests 1 -DSTALE
+check requests 1 -DFORGET
 echo "$passed passed, 0 failed"

@@ -9,7 +9,7 @@
  * adds its own. A name is taken by whoever comes first.
  *
  * Call                  Threads                  Memory order               Progress
- * --------------------  -----------------------  -------------------------  ------------------------
+ * --------------------  -----------------------  ------------------------- ------------------------
  * find, at, count       any                      acquire (A1)               wait-free
  * add                   any, one at a time       release (R1)               a lock among adders
  * load                  any, one at a time                                  blocking (file system)

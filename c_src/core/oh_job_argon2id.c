@@ -1,5 +1,5 @@
-/* Jobs: Argon2id (RFC 9106) of passwords, hashing and verifying, by libsodium. A unit is a pass over
- * a KiB of memory. libsodium does one hash in one go, so these cannot be cut. */
+/* Jobs: Argon2id (RFC 9106) of passwords, hashing and verifying, by libsodium. A unit is a pass
+ * over a KiB of memory. libsodium does one hash in one go, so these cannot be cut. */
 #include "oh_job.h"
 
 #include <errno.h>

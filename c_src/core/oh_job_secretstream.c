@@ -1,6 +1,6 @@
 /*
- * Jobs: encryption and decryption of a file by libsodium's secretstream (XChaCha20-Poly1305). A unit
- * is a byte.
+ * Jobs: encryption and decryption of a file by libsodium's secretstream (XChaCha20-Poly1305). A
+ * unit is a byte.
  *
  * The encrypted file is the stream's header of 24 bytes, then messages of up to 64 KiB, each 17
  * bytes longer than its text; the last one is tagged final, so that a cut file is found out. The

@@ -41,11 +41,12 @@
  *     OFFHEAP_JOBS(jobs)
  *
  * Rules. A job keeps what it needs between calls in job->state, which may have been moved by then:
- * no pointers from it into it. It does not change its arguments, does not hold a lock or thread-local state from one call to the next, and does not block for
- * long but where it waits for files (then it says OFFHEAP_JOB_IO). It calls offheap_go_on about
- * every 10 to 50 us and returns OFFHEAP_MORE as soon as that says false. It may never be called
- * again after that: whatever it owns besides its state is given back by cleanup, which is always
- * called, once, after the last call of run, on any thread.
+ * no pointers from it into it. It does not change its arguments, does not hold a lock or
+ * thread-local state from one call to the next, and does not block for long but where it waits for
+ * files (then it says OFFHEAP_JOB_IO). It calls offheap_go_on about every 10 to 50 us and returns
+ * OFFHEAP_MORE as soon as that says false. It may never be called again after that: whatever it
+ * owns besides its state is given back by cleanup, which is always called, once, after the last
+ * call of run, on any thread.
  *
  * What runs inline, yielding or dirty is in the VM's process: a crash takes the VM. Jobs that are
  * not trusted run on the port lane alone (OFFHEAP_JOB_PORT_ONLY).

@@ -14,9 +14,6 @@
 /* Up to here the clock would cost more than it tells. */
 #define SHORT_NS ((uint64_t)5 * 1000)
 
-/* Whether jobs for tests are to be had. */
-static _Atomic bool has_test_jobs;
-
 /* A run that yields; job NULL once it was ended. */
 static void run_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
@@ -120,7 +117,7 @@ static ERL_NIF_TERM refuse(ErlNifEnv *env, run_status_t status, ERL_NIF_TERM ter
 static run_status_t begin(ErlNifEnv *env, const ERL_NIF_TERM argv[], nif_run_here_t *here,
                           ERL_NIF_TERM *term) {
     oh_job_t *job = nif_job_get(env, argv[0]);
-    if (job == NULL || ((job->def->flags & OFFHEAP_JOB_TEST) && !oh_load_relaxed(&has_test_jobs)))
+    if (job == NULL || !nif_job_is_allowed(job))
         return enif_is_atom(env, argv[0]) ? RUN_UNKNOWN_JOB : RUN_RAISE;
     return nif_job_begin(env, here, job, argv[1], argv[2], term);
 }
@@ -190,18 +187,6 @@ ERL_NIF_TERM nif_job_yield(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     return first_slice(env, r, argv[1], true);
 }
 
-/* The flags that the choice of a lane asks for, as a list. */
-static ERL_NIF_TERM make_flags(ErlNifEnv *env, uint32_t flags) {
-    ERL_NIF_TERM list = enif_make_list(env, 0);
-    if (flags & OFFHEAP_JOB_IO)
-        list = enif_make_list_cell(env, nif_atom.io, list);
-    if (flags & OFFHEAP_JOB_WHOLE)
-        list = enif_make_list_cell(env, nif_atom.whole, list);
-    if (flags & OFFHEAP_JOB_PORT_ONLY)
-        list = enif_make_list_cell(env, nif_atom.port_only, list);
-    return list;
-}
-
 /* {lane, CostNs, Flags, Bytes}: what the choice of a lane asks for. Bytes is the size of what would
  * have to cross to a worker; buffers are told apart by offheap_jobs. */
 static ERL_NIF_TERM make_cost(ErlNifEnv *env, const nif_run_t *r) {
@@ -211,7 +196,7 @@ static ERL_NIF_TERM make_cost(ErlNifEnv *env, const nif_run_t *r) {
         bytes += r->run.arg[i].size;
     return enif_make_tuple4(env, nif_atom.lane,
                             enif_make_uint64(env, oh_job_cost_ns(r->job, r->units)),
-                            make_flags(env, def->flags), enif_make_uint64(env, bytes));
+                            nif_job_flags(env, def), enif_make_uint64(env, bytes));
 }
 
 /* What a job of files will take, a look at the files says: not on a normal scheduler. */
@@ -243,7 +228,8 @@ ERL_NIF_TERM nif_job_inline(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     return cost;
 }
 
-/* job_cost(Job, Args, Into) -> {lane, CostNs, Flags, Bytes} or {error, Reason}, and does nothing. */
+/* job_cost(Job, Args, Into) -> {lane, CostNs, Flags, Bytes} or {error, Reason}, and does nothing.
+ */
 ERL_NIF_TERM nif_job_cost(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     nif_run_here_t here;
     ERL_NIF_TERM term = 0;
@@ -286,68 +272,4 @@ ERL_NIF_TERM nif_job_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
 ERL_NIF_TERM nif_job_dirty_io(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     return run_whole(env, argv);
-}
-
-/* --- The table --- */
-
-static ERL_NIF_TERM make_params(ErlNifEnv *env, const oh_job_t *job) {
-    ERL_NIF_TERM types[] = {nif_atom.bytes, nif_atom.path, nif_atom.integer, nif_atom.float_,
-                            nif_atom.boolean};
-    ERL_NIF_TERM params = enif_make_list(env, 0);
-    for (uint32_t i = job->def->param_count; i > 0; i--)
-        params = enif_make_list_cell(env,
-                                     enif_make_tuple2(env, nif_job_param(env, job, i - 1),
-                                                      types[job->def->params[i - 1].type]),
-                                     params);
-    return params;
-}
-
-static ERL_NIF_TERM make_info(ErlNifEnv *env, oh_job_t *job) {
-    double ns = (double)oh_load_relaxed(&job->ps_per_unit) / 1000;
-    return enif_make_tuple4(env, enif_make_atom(env, job->def->name), make_params(env, job),
-                            make_flags(env, job->def->flags), enif_make_double(env, ns));
-}
-
-/* job_list() -> [{Job, [{Param, Type}], Flags, NsPerUnit}], without those for tests */
-ERL_NIF_TERM nif_job_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
-    (void)argv;
-    ERL_NIF_TERM list = enif_make_list(env, 0);
-    for (uint32_t i = oh_job_count(); i > 0; i--) {
-        oh_job_t *job = oh_job_at(i - 1);
-        if (!(job->def->flags & OFFHEAP_JOB_TEST) || oh_load_relaxed(&has_test_jobs))
-            list = enif_make_list_cell(env, make_info(env, job), list);
-    }
-    return list;
-}
-
-/* job_params(Job) -> [{Param, Type}] or undefined */
-ERL_NIF_TERM nif_job_params(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
-    oh_job_t *job = nif_job_get(env, argv[0]);
-    return job == NULL ? nif_atom.undefined : make_params(env, job);
-}
-
-/* job_load(Path): adds the jobs of a library. Path is a binary that ends with a zero byte. */
-ERL_NIF_TERM nif_job_load(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
-    ErlNifBinary path;
-    const char *why = "";
-    if (!enif_inspect_binary(env, argv[0], &path) || path.size == 0 ||
-        memchr(path.data, 0, path.size) != path.data + path.size - 1)
-        return enif_make_badarg(env);
-    oh_status_t status = oh_job_load((const char *)path.data, &why);
-    if (status == OH_OK || status == OH_EXISTS || status == OH_LIMIT)
-        return status == OH_OK ? nif_atom.ok : nif_error(env, nif_status_atom(status));
-    return nif_error(env, enif_make_tuple2(env, nif_status_atom(status),
-                                           enif_make_string(env, why, ERL_NIF_LATIN1)));
-}
-
-/* job_allow_test_jobs(): from now on, for good. */
-ERL_NIF_TERM nif_job_allow_test_jobs(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)env;
-    (void)argc;
-    (void)argv;
-    oh_store_relaxed(&has_test_jobs, true);
-    return nif_atom.ok;
 }

@@ -47,6 +47,12 @@ typedef enum {
 /* The job that term names, an atom; NULL if there is none. */
 oh_job_t *nif_job_get(ErlNifEnv *env, ERL_NIF_TERM name);
 
+/* Whether it may run here: those for tests only after nif_job_allow_test_jobs. */
+bool nif_job_is_allowed(const oh_job_t *job);
+
+/* What is special about a job, as a list of io, whole, port_only. */
+ERL_NIF_TERM nif_job_flags(ErlNifEnv *env, const offheap_job_def_t *def);
+
 /* Its parameter's name. */
 ERL_NIF_TERM nif_job_param(ErlNifEnv *env, const oh_job_t *job, uint32_t index);
 

@@ -29,9 +29,10 @@ void port_io_init(uint32_t max_frame);
  * until the next call. Ends the program when stdin is closed. */
 void port_io_read(const uint8_t **body, size_t *bytes);
 
-/* Takes in what has arrived meanwhile, without waiting, and shows each whole frame among it to seen,
- * once; port_io_read gives it out later all the same. For a job that is at work: what the current
- * body points to stays good. A frame beyond the limit, or a lack of memory, is left to port_io_read.
+/* Takes in what has arrived meanwhile, without waiting, and shows each whole frame among it to
+ * seen, once; port_io_read gives it out later all the same. For a job that is at work: what the
+ * current body points to stays good. A frame beyond the limit, or a lack of memory, is left to
+ * port_io_read.
  */
 void port_io_poll(void (*seen)(const uint8_t *body, size_t bytes));
 

@@ -1,6 +1,6 @@
 /*
- * port_job: runs the core's jobs (oh_job.h) in the worker: external terms into arguments, the result
- * into a reply.
+ * port_job: runs the core's jobs (oh_job.h) in the worker: external terms into arguments, the
+ * result into a reply.
  */
 #ifndef PORT_JOB_H
 #define PORT_JOB_H

@@ -63,8 +63,8 @@ static bool get_option(const char *name, const char *text, options_t *options) {
     return false;
 }
 
-/* A pipe that the VM reads, and that is never waited for. If it cannot be opened, the standard error
- * stays the VM's own. */
+/* A pipe that the VM reads, and that is never waited for. If it cannot be opened, the standard
+ * error stays the VM's own. */
 static void open_stderr(const char *path) {
     int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)

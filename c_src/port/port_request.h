@@ -2,16 +2,17 @@
  * port_request: the requests of a frame, done and answered.
  *
  * A frame holds one or more requests back to back, each an external term {Id, Job, Args}: Id an
- * integer of 64 bits, Job an atom; or one cancellation (port_cancel.h). Each request gets one reply,
- * {Id, ok, Result} or {Id, error, Reason}, in the order of the requests; replies may share frames.
+ * integer of 64 bits, Job an atom; or one cancellation (port_cancel.h). Each request gets one
+ * reply, {Id, ok, Result} or {Id, error, Reason}, in the order of the requests; replies may share
+ * frames.
  *
  *   unknown_job     no such job
  *   cancelled       {cancel, Id} came, in a frame of its own, before the job was done
  *   badarg          Job is no atom
  *   {badarg, Name}  the job does not take such an argument
  *   too_deep        nested beyond PORT_TERM_DEPTH_MAX
- *   bad_frame       the request is torn or followed by something that is none; what came after it in
- *                   the frame was dropped; reading goes on with the next frame
+ *   bad_frame       the request is torn, or followed by something that is none; what came after it
+ *                   in the frame was dropped; reading goes on with the next frame
  *   enoent ...      as the file module has them
  */
 #ifndef PORT_REQUEST_H

@@ -35,12 +35,11 @@
 
 -export([lease/2, lease/3, write/3, append/2, read/1, read/3, size/1, capacity/1, freeze/1, slice/3,
          release/1, owner/1, give_away/2, info/1]).
--export([open/1, pread/5, pread/6, file_size/1, close/1]).
--export_type([buffer/0, file/0, pread_option/0]).
+-export_type([buffer/0, range/0]).
 
 -opaque buffer() :: {offheap_buffer, reference(), pos_integer()}.
--opaque file() :: reference().
--type pread_option() :: inline | dirty.
+%% Bytes of a buffer, as {@link offheap_file} and {@link offheap_hash} take them.
+-type range() :: {buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer()}.
 
 %% --- Leasing ---
 
@@ -147,57 +146,3 @@ give_away(Buffer, Pid) -> offheap_nif:buffer_give_away(Buffer, Pid).
             capacity => pos_integer(),
             owner => pid()}.
 info(Buffer) -> offheap_nif:buffer_info(Buffer).
-
-%% --- Files ---
-
-%% @doc Opens a regular file for {@link pread/5}. It is closed by {@link close/1}, or when nobody
-%% holds it any more. Errors are those of `file:open/2': `eisdir' for a directory, `einval' for what
-%% is not a regular file. Runs on a dirty I/O scheduler.
--spec open(file:name_all()) -> {ok, file()} | {error, file:posix()}.
-open(Path) when is_binary(Path) ->
-    offheap_nif:file_open(Path);
-open(Path) ->
-    case unicode:characters_to_binary(filename:flatten(Path), unicode,
-                                      file:native_name_encoding()) of
-        Binary when is_binary(Binary) -> offheap_nif:file_open(Binary);
-        _ -> error(badarg)
-    end.
-
-%% @equiv pread(Buffer, Offset, File, FileOffset, Length, [])
--spec pread(buffer(), Offset :: non_neg_integer() | append, file(),
-            FileOffset :: non_neg_integer(), Length :: non_neg_integer()) ->
-          {ok, non_neg_integer()} | eof | {error, enospc | frozen | busy | file:posix()}.
-pread(Buffer, Offset, File, FileOffset, Length) ->
-    offheap_nif:buffer_pread(Buffer, Offset, File, FileOffset, Length, auto).
-
-%% @doc Reads `Length' bytes of a file, or as many as there are, into the buffer at `Offset'
-%% (`append': at its end). Returns how many, or `eof' if there are none. `{error, einval}': the file
-%% was closed.
-%%
-%% What the system has in its page cache is read on the spot, up to 1 MiB; what must come from the
-%% disk on a dirty I/O scheduler. Options:
-%%
-%% <ul>
-%% <li>`dirty': always on a dirty I/O scheduler.</li>
-%% <li>`inline': always on the spot, up to 1 MiB. A cold disk then holds up the scheduler: only for
-%%     files known to be in memory, on systems that cannot tell (file systems without
-%%     `RWF_NOWAIT').</li>
-%% </ul>
--spec pread(buffer(), Offset :: non_neg_integer() | append, file(),
-            FileOffset :: non_neg_integer(), Length :: non_neg_integer(), [pread_option()]) ->
-          {ok, non_neg_integer()} | eof | {error, enospc | frozen | busy | file:posix()}.
-pread(Buffer, Offset, File, FileOffset, Length, Opts) ->
-    offheap_nif:buffer_pread(Buffer, Offset, File, FileOffset, Length, mode(Opts, auto)).
-
-mode([inline | Opts], _) -> mode(Opts, inline);
-mode([dirty | Opts], _) -> mode(Opts, dirty);
-mode([], Mode) -> Mode;
-mode(_, _) -> error(badarg).
-
-%% @doc The file's size at this moment. `{error, einval}': it was closed.
--spec file_size(file()) -> {ok, non_neg_integer()} | {error, file:posix()}.
-file_size(File) -> offheap_nif:file_size(File).
-
-%% @doc Closes the file; reads under way end first. `{error, einval}': it was closed already.
--spec close(file()) -> ok | {error, einval}.
-close(File) -> offheap_nif:file_close(File).

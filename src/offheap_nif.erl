@@ -22,16 +22,17 @@
          atomics_merge/2, atomics_merge/3, atomics_merge_dirty/2, atomics_merge_dirty/3]).
 
 %% hash
--export([hash_blake2b/1, hash_blake2b_dirty/1, hash_file/1, hash_init/0, hash_update/2,
-         hash_final/1]).
+-export([hash_blake2b/1, hash_blake2b_dirty/1, hash_file/1, hash_digest/4, hash_init/3,
+         hash_update/2, hash_update_file/5, hash_final/1]).
 
 %% pools, buffers, files
 -export([pool_new/2, pool_lease/2, pool_lease/3, pool_sweep/1, pool_info/1, pool_trim/1,
          pool_close/1]).
--export([buffer_write/3, buffer_append/2, buffer_read/1, buffer_read/3, buffer_pread/6,
+-export([buffer_write/3, buffer_append/2, buffer_read/1, buffer_read/3,
          buffer_freeze/1, buffer_slice/3, buffer_release/1, buffer_size/1, buffer_capacity/1,
          buffer_owner/1, buffer_give_away/2, buffer_info/1]).
--export([file_open/1, file_size/1, file_close/1]).
+-export([file_open/2, file_close/1, file_size/1, file_truncate/2, file_sync/1, file_datasync/1,
+         file_pread/6, file_pwrite/6, file_readv/4, file_writev/4]).
 
 %% store
 -export([store_new/4, store_delete/1, store_properties/1, store_stats/2, store_scan/3]).
@@ -177,8 +178,10 @@ atomics_merge_dirty(_Ref, _First, _Binary) -> ?STUB.
 hash_blake2b(_Input) -> ?STUB.
 hash_blake2b_dirty(_Input) -> ?STUB.
 hash_file(_Path) -> ?STUB.
-hash_init() -> ?STUB.
+hash_digest(_Algorithm, _Bytes, _Key, _Input) -> ?STUB.
+hash_init(_Algorithm, _Bytes, _Key) -> ?STUB.
 hash_update(_State, _Input) -> ?STUB.
+hash_update_file(_State, _File, _FileOffset, _Length, _Buffer) -> ?STUB.
 hash_final(_State) -> ?STUB.
 
 pool_new(_MaxBytes, _Largest) -> ?STUB.
@@ -193,7 +196,6 @@ buffer_write(_Buffer, _Offset, _Data) -> ?STUB.
 buffer_append(_Buffer, _Data) -> ?STUB.
 buffer_read(_Buffer) -> ?STUB.
 buffer_read(_Buffer, _Offset, _Length) -> ?STUB.
-buffer_pread(_Buffer, _Offset, _File, _FileOffset, _Length, _Mode) -> ?STUB.
 buffer_freeze(_Buffer) -> ?STUB.
 buffer_slice(_Buffer, _Offset, _Length) -> ?STUB.
 buffer_release(_Buffer) -> ?STUB.
@@ -203,9 +205,16 @@ buffer_owner(_Buffer) -> ?STUB.
 buffer_give_away(_Buffer, _Pid) -> ?STUB.
 buffer_info(_Buffer) -> ?STUB.
 
-file_open(_Path) -> ?STUB.
-file_size(_File) -> ?STUB.
+file_open(_Path, _Options) -> ?STUB.
 file_close(_File) -> ?STUB.
+file_size(_File) -> ?STUB.
+file_truncate(_File, _Size) -> ?STUB.
+file_sync(_File) -> ?STUB.
+file_datasync(_File) -> ?STUB.
+file_pread(_File, _FileOffset, _Buffer, _Offset, _Length, _Mode) -> ?STUB.
+file_pwrite(_File, _FileOffset, _Buffer, _Offset, _Length, _Mode) -> ?STUB.
+file_readv(_File, _FileOffset, _Ranges, _Mode) -> ?STUB.
+file_writev(_File, _FileOffset, _Pieces, _Mode) -> ?STUB.
 
 store_new(_Name, _KeyPos, _Protection, _Salt) -> ?STUB.
 store_delete(_Store) -> ?STUB.

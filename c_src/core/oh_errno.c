@@ -22,6 +22,7 @@ static const struct {
     {EPERM, "eperm"},   {EPIPE, "epipe"},
     {EROFS, "erofs"},   {ESPIPE, "espipe"},
     {ESTALE, "estale"}, {ETXTBSY, "etxtbsy"},
+    {EDQUOT, "edquot"}, {EOPNOTSUPP, "eopnotsupp"},
 };
 
 const char *oh_errno_name(int error_number) {

@@ -1,97 +1,139 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* posix_fadvise */
+#endif
 #include "oh_hash.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "oh_alloc.h"
 
 /* Large enough that the system calls do not show, small enough for the second-level cache. */
 #define READ_BYTES ((size_t)128 * 1024)
 
-/* The return values of crypto_generichash speak only of wrong lengths of key and digest, which are
- * constants here. */
-void oh_hash_init(oh_hash_t *h) {
-    (void)crypto_generichash_init(h, NULL, 0, OH_HASH_BYTES);
+/* --- States. What libsodium's calls return speaks of wrong lengths only, which are checked. --- */
+
+static bool is_spec(const oh_hash_spec_t *spec) {
+    switch (spec->kind) {
+    case OH_HASH_BLAKE2B:
+        return spec->bytes >= OH_HASH_BYTES_MIN && spec->bytes <= OH_HASH_BYTES_MAX &&
+               (spec->key_bytes == 0 || (spec->key_bytes >= OH_HASH_KEY_BYTES_MIN &&
+                                         spec->key_bytes <= OH_HASH_KEY_BYTES_MAX));
+    case OH_HASH_SHA256:
+        return spec->bytes == crypto_hash_sha256_BYTES && spec->key_bytes == 0;
+    case OH_HASH_SHA512:
+        return spec->bytes == crypto_hash_sha512_BYTES && spec->key_bytes == 0;
+    }
+    return false;
+}
+
+oh_status_t oh_hash_init(oh_hash_t *h, const oh_hash_spec_t *spec) {
+    if (!is_spec(spec))
+        return OH_BADARG;
+    h->kind = spec->kind;
+    h->bytes = spec->bytes;
+    switch (h->kind) {
+    case OH_HASH_BLAKE2B:
+        (void)crypto_generichash_init(&h->as.blake2b, spec->key_bytes > 0 ? spec->key : NULL,
+                                      spec->key_bytes, spec->bytes);
+        break;
+    case OH_HASH_SHA256:
+        (void)crypto_hash_sha256_init(&h->as.sha256);
+        break;
+    case OH_HASH_SHA512:
+        (void)crypto_hash_sha512_init(&h->as.sha512);
+        break;
+    }
+    return OH_OK;
 }
 
 void oh_hash_update(oh_hash_t *h, const void *data, size_t bytes) {
-    if (bytes > 0)
-        (void)crypto_generichash_update(h, data, bytes);
+    if (bytes == 0)
+        return;
+    switch (h->kind) {
+    case OH_HASH_BLAKE2B:
+        (void)crypto_generichash_update(&h->as.blake2b, data, bytes);
+        break;
+    case OH_HASH_SHA256:
+        (void)crypto_hash_sha256_update(&h->as.sha256, data, bytes);
+        break;
+    case OH_HASH_SHA512:
+        (void)crypto_hash_sha512_update(&h->as.sha512, data, bytes);
+        break;
+    }
 }
 
-void oh_hash_final(oh_hash_t *h, uint8_t digest[OH_HASH_BYTES]) {
-    (void)crypto_generichash_final(h, digest, OH_HASH_BYTES);
+void oh_hash_final(oh_hash_t *h, uint8_t *digest) {
+    switch (h->kind) {
+    case OH_HASH_BLAKE2B:
+        (void)crypto_generichash_final(&h->as.blake2b, digest, h->bytes);
+        break;
+    case OH_HASH_SHA256:
+        (void)crypto_hash_sha256_final(&h->as.sha256, digest);
+        break;
+    case OH_HASH_SHA512:
+        (void)crypto_hash_sha512_final(&h->as.sha512, digest);
+        break;
+    }
     sodium_memzero(h, sizeof *h);
 }
 
-void oh_hash_bytes(const void *data, size_t bytes, uint8_t digest[OH_HASH_BYTES]) {
-    static const uint8_t nothing;
-    (void)crypto_generichash(digest, OH_HASH_BYTES, bytes > 0 ? data : &nothing, bytes, NULL, 0);
+void oh_hash_bytes(const void *data, size_t bytes, uint8_t digest[OH_HASH_DEFAULT_BYTES]) {
+    oh_hash_t h;
+    (void)oh_hash_init(&h, &OH_HASH_DEFAULT);
+    oh_hash_update(&h, data, bytes);
+    oh_hash_final(&h, digest);
 }
 
-/* An open regular file's descriptor, or -1 and errno. Not to block where a pipe has no writer, it
- * is opened without waiting and then looked at. */
-static int open_regular(const char *path) {
-    int fd;
-    do
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0)
-        return -1;
-    struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        return fd;
-    int error_number = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-    (void)close(fd);
-    errno = error_number;
-    return -1;
-}
+/* --- Files --- */
 
-static oh_status_t hash_descriptor(int fd, uint8_t *buffer, oh_hash_t *h, oh_hash_stop_t stop,
-                                   void *context, uint64_t *bytes, int *error_number) {
-    uint64_t total = 0;
-    for (;;) {
+oh_status_t oh_hash_update_file(oh_hash_t *h, oh_file_t *file, uint64_t offset, uint64_t length,
+                                void *chunk, size_t chunk_bytes, oh_hash_stop_t stop, void *context,
+                                uint64_t *done, int *error_number) {
+    *done = 0;
+    while (*done < length) {
         if (stop != NULL && stop(context))
             return OH_CLOSED;
-        ssize_t got = read(fd, buffer, READ_BYTES);
-        if (got == 0)
+        uint64_t left = length - *done, got;
+        size_t wanted = left < chunk_bytes ? (size_t)left : chunk_bytes;
+        struct iovec iov = {.iov_base = chunk, .iov_len = wanted};
+        oh_status_t status =
+            oh_file_readv(file, offset + *done, &iov, 1, false, &got, error_number);
+        oh_hash_update(h, chunk, (size_t)got);
+        *done += got;
+        if (status != OH_OK)
+            return status;
+        if (got < wanted)
             break;
-        if (got > 0) {
-            oh_hash_update(h, buffer, (size_t)got);
-            total += (uint64_t)got;
-        } else if (errno != EINTR) {
-            *error_number = errno;
-            return OH_ERRNO;
-        }
     }
-    *bytes = total;
     return OH_OK;
 }
 
 oh_status_t oh_hash_file(const char *path, oh_hash_stop_t stop, void *context,
-                         uint8_t digest[OH_HASH_BYTES], uint64_t *bytes, int *error_number) {
+                         uint8_t digest[OH_HASH_DEFAULT_BYTES], uint64_t *bytes,
+                         int *error_number) {
     oh_status_t status = OH_ENOMEM;
-    uint8_t *buffer = oh_alloc(READ_BYTES);
-    if (buffer == NULL)
+    uint8_t *chunk = oh_alloc(READ_BYTES);
+    if (chunk == NULL)
         return status;
-    int fd = open_regular(path);
-    if (fd < 0) {
-        *error_number = errno;
-        status = OH_ERRNO;
-        goto free_buffer;
-    }
+    oh_file_t file;
+    oh_file_init(&file);
+    status = oh_file_open(&file, path, OH_FILE_READ, error_number);
+    if (status != OH_OK)
+        goto free_chunk;
 #ifdef POSIX_FADV_SEQUENTIAL
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    (void)posix_fadvise(file.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 #endif
     oh_hash_t h;
-    oh_hash_init(&h);
-    status = hash_descriptor(fd, buffer, &h, stop, context, bytes, error_number);
-    if (status == OH_OK)
+    uint64_t done;
+    (void)oh_hash_init(&h, &OH_HASH_DEFAULT);
+    status = oh_hash_update_file(&h, &file, 0, UINT64_MAX, chunk, READ_BYTES, stop, context, &done,
+                                 error_number);
+    if (status == OH_OK) {
         oh_hash_final(&h, digest);
-    (void)close(fd);
-free_buffer:
-    oh_free(buffer);
+        *bytes = done;
+    }
+    (void)oh_file_finish(&file); /* nobody else has it */
+free_chunk:
+    oh_free(chunk);
     return status;
 }

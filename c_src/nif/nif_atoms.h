@@ -69,6 +69,15 @@ ATOM(dropped)
 ATOM(largest)
 ATOM(max_bytes)
 
+/* files and hashes */
+ATOM(read)
+ATOM(write)
+ATOM(exclusive)
+ATOM(sync)
+ATOM(blake2b)
+ATOM(sha256)
+ATOM(sha512)
+
 /* store */
 ATOM_NAMED(public_, "public")
 ATOM_NAMED(protected_, "protected")

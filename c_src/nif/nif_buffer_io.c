@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "nif_file.h"
-
 /* A frozen buffer up to this size is copied into ordinary binaries; see doc/buffers.md for the
  * measurement. */
 #define FREEZE_COPY_BYTES ((uint64_t)64 << 10)
@@ -224,83 +222,5 @@ ERL_NIF_TERM nif_buffer_slice(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     else
         result = frozen_bytes(env, &lease, offset, length);
     nif_buffer_leave(&lease, OH_BUFFER_READ);
-    return result;
-}
-
-/* --- Reading files --- */
-
-typedef struct {
-    nif_lease_t lease;
-    oh_file_t *file;
-    bool at_end;
-    uint64_t offset;
-    uint64_t file_offset;
-    uint64_t length;
-} pread_t;
-
-/* Reads into the buffer, inside. OH_BUSY: not without waiting for the disk. */
-static ERL_NIF_TERM pread_inside(ErlNifEnv *env, pread_t *args, oh_buffer_mode_t mode, bool nowait,
-                                 oh_status_t *status) {
-    oh_buffer_t *b = args->lease.buffer;
-    uint64_t offset = args->at_end ? oh_buffer_size(b) : args->offset;
-    if (!oh_buffer_fits(b, offset, args->length))
-        return nif_error(env, nif_atom.enospc);
-    if (args->length == 0)
-        return nif_ok(env, enif_make_uint(env, 0));
-    uint64_t count = 0;
-    int error_number = 0;
-    *status = oh_file_read(args->file, args->file_offset, b->data + offset, args->length, nowait,
-                           &count, &error_number);
-    if (*status != OH_OK)
-        return nif_status(env, *status, error_number);
-    if (count == 0)
-        return nif_atom.eof;
-    if (mode == OH_BUFFER_EXTEND)
-        oh_buffer_grow(b, offset, offset + count);
-    return nif_ok(env, enif_make_uint64(env, count));
-}
-
-/* buffer_pread(Buffer, Offset | append, File, FileOffset, Length, Mode): Mode dirty reads on a
- * dirty I/O scheduler; inline reads here; auto reads here what is in the page cache, and else
- * there. More than NIF_BUFFER_INLINE_BYTES are always read there. */
-ERL_NIF_TERM nif_buffer_pread(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    pread_t args;
-    args.at_end = enif_is_identical(argv[1], nif_atom.append);
-    args.offset = 0;
-    bool is_auto = enif_is_identical(argv[5], nif_atom.auto_);
-    bool is_inline = enif_is_identical(argv[5], nif_atom.inline_);
-    if (!nif_buffer_get(env, argv[0], &args.lease) ||
-        (!args.at_end && !nif_get_unsigned(env, argv[1], &args.offset)) ||
-        !nif_file_get(env, argv[2], &args.file) ||
-        !nif_get_unsigned(env, argv[3], &args.file_offset) ||
-        !nif_get_unsigned(env, argv[4], &args.length) ||
-        !(is_auto || is_inline || enif_is_identical(argv[5], nif_atom.dirty)))
-        return enif_make_badarg(env);
-    bool here = nif_on_scheduler();
-    if (here && (args.length > NIF_BUFFER_INLINE_BYTES || !(is_auto || is_inline)))
-        return enif_schedule_nif(env, "buffer_pread", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_buffer_pread,
-                                 argc, argv);
-
-    oh_buffer_t *b = args.lease.buffer;
-    oh_buffer_mode_t mode = OH_BUFFER_EXTEND;
-    oh_status_t status =
-        args.at_end ? oh_buffer_enter(b, args.lease.generation, mode)
-                    : oh_buffer_enter_put(b, args.lease.generation,
-                                          args.length == 0 ? 0 : args.offset, args.length, &mode);
-    status = nif_buffer_entered(env, &args.lease, mode, status);
-    if (status != OH_OK)
-        return nif_buffer_status(env, status);
-    ERL_NIF_TERM result;
-    if (oh_file_enter(args.file) == OH_OK) {
-        result = pread_inside(env, &args, mode, here && is_auto, &status);
-        oh_file_leave(args.file);
-    } else {
-        result = nif_error(env, nif_atom.einval); /* as file:pread/3 on a closed file */
-    }
-    nif_buffer_leave(&args.lease, mode);
-    if (status == OH_BUSY)
-        return enif_schedule_nif(env, "buffer_pread", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_buffer_pread,
-                                 argc, argv);
-    nif_charge(env, args.length, NIF_BUFFER_BYTES_PER_MS);
     return result;
 }

@@ -1,8 +1,9 @@
 /*
- * hash: BLAKE2b-256 of terms that hold bytes, whole or piece by piece, and of files.
+ * hash: digests of terms that hold bytes, whole or piece by piece, and of files.
  *
- * On a normal scheduler up to INLINE_BYTES are hashed: about 50 us. Calls with more move to a dirty
- * CPU scheduler by themselves. hash_file runs on a dirty IO scheduler.
+ * On a normal scheduler up to INLINE_BYTES are hashed: 50 us of BLAKE2b, up to 250 of SHA-256. Calls
+ * with more move to a dirty CPU scheduler by themselves; those that read files run on a dirty IO
+ * scheduler.
  */
 #include "nif.h"
 
@@ -10,6 +11,7 @@
 
 #include "../core/oh_atomic.h"
 #include "../core/oh_hash.h"
+#include "nif_file.h"
 #include "nif_input.h"
 
 #define INLINE_BYTES ((size_t)48 * 1024)
@@ -21,38 +23,69 @@ static void hash_piece(void *context, const void *data, size_t bytes) {
     oh_hash_update(context, data, bytes);
 }
 
-/* The digest of an open input, which is closed. */
-static ERL_NIF_TERM finish_whole(ErlNifEnv *env, nif_input_t *input) {
-    oh_hash_t h;
-    oh_hash_init(&h);
-    nif_input_each(input, hash_piece, &h);
-    nif_input_close(input);
+static ERL_NIF_TERM make_digest(ErlNifEnv *env, oh_hash_t *h) {
     ERL_NIF_TERM digest;
-    oh_hash_final(&h, enif_make_new_binary(env, OH_HASH_BYTES, &digest));
+    size_t bytes = h->bytes;
+    oh_hash_final(h, enif_make_new_binary(env, bytes, &digest));
     return digest;
 }
 
-/* hash_blake2b_dirty(Input): digest; any size. */
-ERL_NIF_TERM nif_hash_blake2b_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
-    nif_input_t input;
-    oh_status_t status = nif_input_open(env, argv[0], &input);
-    return status == OH_OK ? finish_whole(env, &input) : nif_input_status(env, status);
+/* The three arguments that say what is computed: Algorithm, Bytes of the digest, Key. */
+static bool get_spec(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_hash_spec_t *spec) {
+    uint64_t bytes;
+    ErlNifBinary key;
+    if (!nif_get_unsigned(env, argv[1], &bytes) || !enif_inspect_binary(env, argv[2], &key))
+        return false;
+    *spec = (oh_hash_spec_t){.bytes = bytes, .key = key.data, .key_bytes = key.size};
+    if (enif_is_identical(argv[0], nif_atom.blake2b))
+        spec->kind = OH_HASH_BLAKE2B;
+    else if (enif_is_identical(argv[0], nif_atom.sha256))
+        spec->kind = OH_HASH_SHA256;
+    else if (enif_is_identical(argv[0], nif_atom.sha512))
+        spec->kind = OH_HASH_SHA512;
+    else
+        return false;
+    return true;
 }
 
-/* hash_blake2b(Input): digest; bound: INLINE_BYTES, beyond which the dirty twin goes on. */
-ERL_NIF_TERM nif_hash_blake2b(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+/* The digest of a term's bytes, or where it goes on if they are many. */
+static ERL_NIF_TERM digest_of(ErlNifEnv *env, const oh_hash_spec_t *spec, ERL_NIF_TERM term,
+                              const char *name,
+                              ERL_NIF_TERM (*again)(ErlNifEnv *, int, const ERL_NIF_TERM[]),
+                              int argc, const ERL_NIF_TERM argv[]) {
+    oh_hash_t h;
     nif_input_t input;
-    oh_status_t status = nif_input_open(env, argv[0], &input);
+    oh_status_t status = nif_input_open(env, term, &input);
     if (status != OH_OK)
         return nif_input_status(env, status);
-    if (input.bytes > INLINE_BYTES) {
-        nif_input_close(&input);
-        return enif_schedule_nif(env, "hash_blake2b", ERL_NIF_DIRTY_JOB_CPU_BOUND,
-                                 nif_hash_blake2b_dirty, argc, argv);
+    bool is_long = input.bytes > INLINE_BYTES && nif_on_scheduler();
+    if (!is_long && (status = oh_hash_init(&h, spec)) == OH_OK) {
+        nif_charge(env, input.bytes, BYTES_PER_MS);
+        nif_input_each(&input, hash_piece, &h);
     }
-    nif_charge(env, input.bytes, BYTES_PER_MS);
-    return finish_whole(env, &input);
+    nif_input_close(&input);
+    if (is_long)
+        return enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_CPU_BOUND, again, argc, argv);
+    return status == OH_OK ? make_digest(env, &h) : nif_status(env, status, 0);
+}
+
+/* hash_blake2b(Input): the default digest; bound: INLINE_BYTES, beyond which a dirty scheduler goes
+ * on. */
+ERL_NIF_TERM nif_hash_blake2b(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return digest_of(env, &OH_HASH_DEFAULT, argv[0], "hash_blake2b", nif_hash_blake2b, argc, argv);
+}
+
+/* hash_blake2b_dirty(Input): the same, there from the start. */
+ERL_NIF_TERM nif_hash_blake2b_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    return nif_hash_blake2b(env, argc, argv);
+}
+
+/* hash_digest(Algorithm, Bytes, Key, Input): as hash_blake2b. */
+ERL_NIF_TERM nif_hash_digest(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_hash_spec_t spec;
+    if (!get_spec(env, argv, &spec))
+        return enif_make_badarg(env);
+    return digest_of(env, &spec, argv[3], "hash_digest", nif_hash_digest, argc, argv);
 }
 
 /* --- Files --- */
@@ -71,7 +104,7 @@ ERL_NIF_TERM nif_hash_file(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
         return enif_make_badarg(env);
     if (memchr(path.data, 0, path.size - 1) != NULL)
         return enif_make_badarg(env);
-    uint8_t digest[OH_HASH_BYTES];
+    uint8_t digest[OH_HASH_DEFAULT_BYTES];
     uint64_t bytes;
     int error_number = 0;
     oh_status_t status =
@@ -81,8 +114,8 @@ ERL_NIF_TERM nif_hash_file(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     if (status != OH_OK)
         return nif_status(env, status, error_number);
     ERL_NIF_TERM term;
-    uint8_t *out = enif_make_new_binary(env, OH_HASH_BYTES, &term);
-    memcpy(out, digest, OH_HASH_BYTES);
+    uint8_t *out = enif_make_new_binary(env, OH_HASH_DEFAULT_BYTES, &term);
+    memcpy(out, digest, OH_HASH_DEFAULT_BYTES);
     return enif_make_tuple2(env, term, enif_make_uint64(env, bytes));
 }
 
@@ -117,16 +150,19 @@ static void hash_yield(hash_t *hash, int state) {
     oh_store_release(&hash->state, state); /* R1 */
 }
 
-/* hash_init() */
+/* hash_init(Algorithm, Bytes, Key) */
 ERL_NIF_TERM nif_hash_init(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
-    (void)argv;
+    oh_hash_spec_t spec;
+    if (!get_spec(env, argv, &spec))
+        return enif_make_badarg(env);
     hash_t *hash = enif_alloc_resource(nif_type_hash, sizeof *hash);
     atomic_init(&hash->state, STATE_IDLE);
-    oh_hash_init(hash_of(hash));
-    ERL_NIF_TERM term = enif_make_resource(env, hash);
+    oh_status_t status = oh_hash_init(hash_of(hash), &spec);
+    ERL_NIF_TERM result =
+        status == OH_OK ? enif_make_resource(env, hash) : nif_status(env, status, 0);
     enif_release_resource(hash);
-    return term;
+    return result;
 }
 
 /* Adds an open input, which is closed. */
@@ -140,16 +176,6 @@ static ERL_NIF_TERM finish_update(ErlNifEnv *env, hash_t *hash, nif_input_t *inp
     return nif_status(env, status, 0);
 }
 
-static ERL_NIF_TERM update_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
-    hash_t *hash;
-    nif_input_t input;
-    if (!get_hash(env, argv[0], &hash))
-        return enif_make_badarg(env);
-    oh_status_t status = nif_input_open(env, argv[1], &input);
-    return status == OH_OK ? finish_update(env, hash, &input) : nif_input_status(env, status);
-}
-
 /* hash_update(State, Input): ok or {error, busy}; bound: INLINE_BYTES, beyond which a dirty
  * scheduler goes on. */
 ERL_NIF_TERM nif_hash_update(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
@@ -160,13 +186,61 @@ ERL_NIF_TERM nif_hash_update(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     oh_status_t status = nif_input_open(env, argv[1], &input);
     if (status != OH_OK)
         return nif_input_status(env, status);
-    if (input.bytes > INLINE_BYTES) {
+    if (input.bytes > INLINE_BYTES && nif_on_scheduler()) {
         nif_input_close(&input);
-        return enif_schedule_nif(env, "hash_update", ERL_NIF_DIRTY_JOB_CPU_BOUND, update_dirty,
+        return enif_schedule_nif(env, "hash_update", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_hash_update,
                                  argc, argv);
     }
     nif_charge(env, input.bytes, BYTES_PER_MS);
     return finish_update(env, hash, &input);
+}
+
+/* A file's bytes from offset on, through the whole of a buffer that was entered, into a hash that
+ * was claimed. */
+static ERL_NIF_TERM update_file(ErlNifEnv *env, hash_t *hash, oh_file_t *file, uint64_t offset,
+                                uint64_t length, oh_buffer_t *b) {
+    uint64_t capacity = oh_buffer_capacity(b), done = 0;
+    int error_number = 0;
+    if (oh_file_enter(file) != OH_OK)
+        return nif_error(env, nif_atom.einval);
+    oh_status_t status = oh_hash_update_file(hash_of(hash), file, offset, length, b->data, capacity,
+                                             caller_is_dead, env, &done, &error_number);
+    nif_file_leave(file);
+    oh_buffer_grow(b, 0, done < capacity ? done : capacity);
+    if (status == OH_OK)
+        return nif_ok(env, enif_make_uint64(env, done));
+    /* OH_CLOSED: nobody is left to see it. */
+    return status == OH_CLOSED ? nif_error(env, nif_atom.status_closed)
+                               : nif_status(env, status, error_number);
+}
+
+/* hash_update_file(State, File, FileOffset, Length | infinity, Buffer): {ok, Bytes} or {error,
+ * Reason}. Ends early when the caller was killed. */
+ERL_NIF_TERM nif_hash_update_file(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    hash_t *hash;
+    oh_file_t *file;
+    uint64_t offset, length = UINT64_MAX;
+    nif_lease_t lease;
+    if (!get_hash(env, argv[0], &hash) || !nif_file_get(env, argv[1], &file) ||
+        !nif_get_unsigned(env, argv[2], &offset) ||
+        (!enif_is_identical(argv[3], nif_atom.infinity) &&
+         !nif_get_unsigned(env, argv[3], &length)) ||
+        !nif_buffer_get(env, argv[4], &lease))
+        return enif_make_badarg(env);
+    oh_status_t status = nif_buffer_enter(env, &lease, OH_BUFFER_EXTEND);
+    if (status != OH_OK)
+        return nif_buffer_status(env, status);
+    ERL_NIF_TERM result;
+    status = hash_claim(hash);
+    if (status == OH_OK) {
+        result = update_file(env, hash, file, offset, length, lease.buffer);
+        hash_yield(hash, STATE_IDLE);
+    } else {
+        result = nif_status(env, status, 0);
+    }
+    nif_buffer_leave(&lease, OH_BUFFER_EXTEND);
+    return result;
 }
 
 /* hash_final(State): digest or {error, busy}; constant time. */
@@ -178,8 +252,7 @@ ERL_NIF_TERM nif_hash_final(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     oh_status_t status = hash_claim(hash);
     if (status != OH_OK)
         return nif_input_status(env, status);
-    ERL_NIF_TERM digest;
-    oh_hash_final(hash_of(hash), enif_make_new_binary(env, OH_HASH_BYTES, &digest));
+    ERL_NIF_TERM digest = make_digest(env, hash_of(hash));
     hash_yield(hash, STATE_DONE);
     return digest;
 }

@@ -2,7 +2,9 @@
 
 #include <limits.h>
 
+/* Enters a buffer, for all that is written. */
 static oh_status_t open_buffer(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+    *input = (nif_input_t){0};
     if (!nif_buffer_get(env, term, &input->lease))
         return OH_BADARG;
     oh_status_t status = nif_buffer_enter(env, &input->lease, OH_BUFFER_READ);
@@ -14,6 +16,34 @@ static oh_status_t open_buffer(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *i
     return OH_OK;
 }
 
+oh_status_t nif_input_open_range(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t offset,
+                                 uint64_t length, nif_input_t *input) {
+    oh_status_t status = open_buffer(env, term, input);
+    if (status != OH_OK)
+        return status;
+    if (offset > input->bytes || length > input->bytes - offset) {
+        nif_input_close(input);
+        return OH_BADARG;
+    }
+    input->bytes = length;
+    input->data = (const char *)input->data + offset;
+    return OH_OK;
+}
+
+/* A buffer, or {Buffer, Offset, Length}. */
+static oh_status_t open_tuple(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    uint64_t offset, length;
+    if (!enif_get_tuple(env, term, &arity, &element) || arity != 3)
+        return OH_BADARG;
+    if (!enif_is_tuple(env, element[0]))
+        return open_buffer(env, term, input);
+    if (!nif_get_unsigned(env, element[1], &offset) || !nif_get_unsigned(env, element[2], &length))
+        return OH_BADARG;
+    return nif_input_open_range(env, element[0], offset, length, input);
+}
+
 static oh_status_t open_list(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
     ERL_NIF_TERM tail;
     if (!enif_inspect_iovec(env, INT_MAX, term, &tail, &input->iovec) ||
@@ -23,15 +53,21 @@ static oh_status_t open_list(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *inp
     return OH_OK;
 }
 
-oh_status_t nif_input_open(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+oh_status_t nif_input_open_piece(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
     ErlNifBinary binary;
     *input = (nif_input_t){0};
-    if (enif_inspect_binary(env, term, &binary)) {
-        input->bytes = binary.size;
-        input->data = binary.data;
-        return OH_OK;
-    }
-    return enif_is_tuple(env, term) ? open_buffer(env, term, input) : open_list(env, term, input);
+    if (!enif_inspect_binary(env, term, &binary))
+        return open_tuple(env, term, input);
+    input->bytes = binary.size;
+    input->data = binary.data;
+    return OH_OK;
+}
+
+oh_status_t nif_input_open(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
+    if (!enif_is_list(env, term))
+        return nif_input_open_piece(env, term, input);
+    *input = (nif_input_t){0};
+    return open_list(env, term, input);
 }
 
 void nif_input_close(nif_input_t *input) {

@@ -1,6 +1,7 @@
 /*
  * nif_input: bytes to read, whatever term they come in: a binary, a list of binaries (as
- * erlang:iolist_to_iovec/1 gives) or a buffer. Nothing is copied.
+ * erlang:iolist_to_iovec/1 gives), a buffer, or a range of one, {Buffer, Offset, Length}. Nothing
+ * is copied.
  */
 #ifndef NIF_INPUT_H
 #define NIF_INPUT_H
@@ -16,10 +17,15 @@ typedef struct {
     nif_lease_t lease;
 } nif_input_t;
 
-/* OH_BADARG for a term that is none of these, OH_RELEASED, and OH_BUSY if 8191 others are in the
- * buffer. After OH_OK the caller closes it, before the NIF returns. A buffer counts with the bytes
+/* OH_BADARG for a term that is none of these and for a range beyond what is written, OH_RELEASED,
+ * and OH_BUSY if 8191 others are in the buffer. After OH_OK the caller closes it, before the NIF returns. A buffer counts with the bytes
  * written by now; who overwrites them meanwhile makes what is read a mixture, as in a file. */
 oh_status_t nif_input_open(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input);
+/* The same for what is one run of bytes: no list. */
+oh_status_t nif_input_open_piece(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input);
+/* The same for length bytes at offset of a buffer. */
+oh_status_t nif_input_open_range(ErlNifEnv *env, ERL_NIF_TERM term, uint64_t offset,
+                                 uint64_t length, nif_input_t *input);
 void nif_input_close(nif_input_t *input);
 
 /* Calls piece with each run of bytes, in order. */

@@ -8,7 +8,7 @@
  */
 
 RESOURCE(atomics, 2)
-RESOURCE(hash, 1)
+RESOURCE(hash, 2)
 RESOURCE(pool, 1)
 RESOURCE(buffer, 1)
 RESOURCE(payload, 1)

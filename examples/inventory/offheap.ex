@@ -70,17 +70,17 @@ defmodule Inventory.Offheap do
 
   @doc "The digest and size of a file, or why it cannot be read."
   def digest(inventory, path) do
-    with {:ok, file} <- Buffer.open(path) do
+    with {:ok, file} <- Offheap.File.open(path) do
       try do
         digest_open(inventory, path, file)
       after
-        Buffer.close(file)
+        Offheap.File.close(file)
       end
     end
   end
 
   defp digest_open(%{large_bytes: large_bytes} = inventory, path, file) do
-    case Buffer.file_size(file) do
+    case Offheap.File.size(file) do
       {:ok, size} when size > large_bytes -> digest_large(path)
       {:ok, _size} -> digest_in_buffer(inventory, file)
       error -> error
@@ -95,7 +95,7 @@ defmodule Inventory.Offheap do
   # counts is what was read: a file may grow while one looks at it.
   defp digest_in_buffer(%{pool: pool, buffer_bytes: length} = inventory, file) do
     Buffer.with_lease(pool, length, fn buffer ->
-      case Buffer.pread(buffer, :append, file, 0, length) do
+      case Offheap.File.pread(file, 0, buffer, :append, length) do
         {:ok, ^length} ->
           hash = Hash.init()
           :ok = Hash.update(hash, buffer)
@@ -125,7 +125,7 @@ defmodule Inventory.Offheap do
   # shrinks, and gets the block that the last piece gave back.
   defp digest_pieces(%{pool: pool, buffer_bytes: length} = inventory, file, hash, offset) do
     Buffer.with_lease(pool, length, fn buffer ->
-      with {:ok, size} <- Buffer.pread(buffer, :append, file, offset, length),
+      with {:ok, size} <- Offheap.File.pread(file, offset, buffer, :append, length),
            :ok <- Hash.update(hash, buffer),
            do: {:ok, size}
     end)

@@ -52,8 +52,8 @@ defmodule Offheap.Buffer do
   @typedoc "A lease."
   @type t :: :offheap_buffer.buffer()
 
-  @typedoc "A file opened by `open/1`."
-  @type file_handle :: :offheap_buffer.file()
+  @typedoc "Bytes of a buffer, as `Offheap.File` and `Offheap.Hash` take them: `{buffer, offset, length}`."
+  @type range :: :offheap_buffer.range()
 
   @doc """
   Leases a buffer of at least `size` bytes' capacity, size 0, owned by the caller.
@@ -212,62 +212,4 @@ defmodule Offheap.Buffer do
           optional(:owner) => pid()
         }
   defdelegate info(buffer), to: :offheap_nif, as: :buffer_info
-
-  @doc """
-  Opens a regular file for `pread/6`. It is closed by `close/1`, or when nobody holds it any more.
-
-  Errors are those of `File.open/2`: `:eisdir` for a directory, `:einval` for what is not a regular file.
-  Runs on a dirty I/O scheduler.
-
-      iex> Offheap.Buffer.open("no/such/file")
-      {:error, :enoent}
-  """
-  @spec open(Path.t()) :: {:ok, file_handle()} | {:error, File.posix()}
-  def open(path), do: path |> IO.chardata_to_string() |> :offheap_buffer.open()
-
-  @doc """
-  Reads `length` bytes of a file, or as many as there are, into the buffer at `offset` (`:append`: at its
-  end). Returns how many, or `:eof` if there are none. `{:error, :einval}`: the file was closed.
-
-  What the system has in its page cache is read on the spot, up to 1 MiB; what must come from the disk on
-  a dirty I/O scheduler.
-
-  ## Options
-
-    * `:dirty` - always on a dirty I/O scheduler.
-    * `:inline` - always on the spot, up to 1 MiB. A cold disk then holds up the scheduler: only for
-      files known to be in memory, on systems that cannot tell (file systems without `RWF_NOWAIT`).
-
-  ## Examples
-
-      iex> {:ok, file} = Offheap.Buffer.open("mix.exs")
-      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 100)
-      iex> Offheap.Buffer.pread(buffer, :append, file, 0, 9)
-      {:ok, 9}
-      iex> Offheap.Buffer.read(buffer)
-      "defmodule"
-      iex> Offheap.Buffer.close(file)
-      :ok
-  """
-  @spec pread(
-          t(),
-          non_neg_integer() | :append,
-          file_handle(),
-          non_neg_integer(),
-          non_neg_integer(),
-          [
-            :dirty | :inline
-          ]
-        ) ::
-          {:ok, non_neg_integer()} | :eof | {:error, :enospc | :frozen | :busy | File.posix()}
-  def pread(buffer, offset, file, file_offset, length, opts \\ []),
-    do: :offheap_buffer.pread(buffer, offset, file, file_offset, length, opts)
-
-  @doc "The file's size at this moment. `{:error, :einval}`: it was closed."
-  @spec file_size(file_handle()) :: {:ok, non_neg_integer()} | {:error, File.posix()}
-  defdelegate file_size(file), to: :offheap_nif
-
-  @doc "Closes the file; reads under way end first. `{:error, :einval}`: it was closed already."
-  @spec close(file_handle()) :: :ok | {:error, :einval}
-  defdelegate close(file), to: :offheap_nif, as: :file_close
 end

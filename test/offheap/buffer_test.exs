@@ -22,8 +22,6 @@ defmodule Offheap.BufferTest do
 
   # Every call that takes a buffer, with arguments that fit a buffer holding "content".
   defp calls do
-    {:ok, file} = Buffer.open("mix.exs")
-
     [
       write: &Buffer.write(&1, 0, "x"),
       write_list: &Buffer.write(&1, 0, ["x", "y"]),
@@ -34,8 +32,6 @@ defmodule Offheap.BufferTest do
       capacity: &Buffer.capacity/1,
       owner: &Buffer.owner/1,
       give_away: &Buffer.give_away(&1, self()),
-      pread: &Buffer.pread(&1, 0, file, 0, 1),
-      pread_dirty: &Buffer.pread(&1, 0, file, 0, 1, [:dirty]),
       freeze: &Buffer.freeze/1,
       slice: &Buffer.slice(&1, 0, 1)
     ]
@@ -88,7 +84,7 @@ defmodule Offheap.BufferTest do
   describe "what is no buffer" do
     test "is refused everywhere", %{pool: pool} do
       {:offheap_buffer, ref, generation} = lease(pool, 100)
-      {:ok, file} = Buffer.open("mix.exs")
+      {:ok, file} = Offheap.File.open("mix.exs")
 
       wrong = [
         nil,
@@ -124,16 +120,6 @@ defmodule Offheap.BufferTest do
         {:offheap_buffer, :erlang.binary_part(binary, 5, 90_000), generation},
         calls()
       )
-    end
-
-    test "a buffer or pool is no file", %{pool: pool} do
-      buffer = lease(pool, 100)
-
-      for wrong <- [buffer, elem(buffer, 1), pool, make_ref(), nil, "mix.exs"] do
-        assert_raise ArgumentError, fn -> Buffer.pread(buffer, 0, wrong, 0, 1) end
-        assert_raise ArgumentError, fn -> Buffer.file_size(wrong) end
-        assert_raise ArgumentError, fn -> Buffer.close(wrong) end
-      end
     end
 
     test "a guessed generation of a detached handle does no harm" do
@@ -461,115 +447,6 @@ defmodule Offheap.BufferTest do
 
       for {:result, byte, binary} <- results, is_binary(binary) do
         assert binary == :binary.copy(<<byte>>, byte_size(binary))
-      end
-    end
-  end
-
-  describe "files" do
-    setup do
-      path = Path.join(System.tmp_dir!(), "offheap_buffer_#{System.unique_integer([:positive])}")
-      bytes = :crypto.strong_rand_bytes(3_000_000)
-      File.write!(path, bytes)
-      on_exit(fn -> File.rm(path) end)
-      {:ok, file} = Buffer.open(path)
-      %{path: path, bytes: bytes, handle: file}
-    end
-
-    for opts <- [[], [:inline], [:dirty]] do
-      test "are read at any place, mode #{inspect(opts)}", context do
-        %{pool: pool, bytes: bytes, handle: file} = context
-        opts = unquote(opts)
-
-        for length <- [1, 511, 65_536, 1_048_576, 1_048_577, 3_000_000] do
-          buffer = lease(pool, 3_000_000 + 10, "head")
-          assert Buffer.pread(buffer, :append, file, 0, length, opts) == {:ok, length}
-          assert Buffer.read(buffer) == "head" <> binary_part(bytes, 0, length)
-          Buffer.release(buffer)
-        end
-
-        buffer = lease(pool, 1000)
-        assert Buffer.pread(buffer, 10, file, 2_999_990, 20, opts) == {:ok, 10}
-        assert Buffer.read(buffer) == <<0::80>> <> binary_part(bytes, 2_999_990, 10)
-        assert Buffer.pread(buffer, 0, file, 5, 3, opts) == {:ok, 3}
-        assert Buffer.size(buffer) == 20
-        assert Buffer.pread(buffer, 100, file, 3_000_000, 20, opts) == :eof
-        assert Buffer.pread(buffer, 100, file, 2 ** 40, 20, opts) == :eof
-        assert Buffer.size(buffer) == 20
-        assert Buffer.pread(buffer, 0, file, 0, 0, opts) == {:ok, 0}
-        assert Buffer.pread(buffer, 0, file, 0, 2000, opts) == {:error, :enospc}
-        assert Buffer.pread(buffer, 2 ** 60, file, 0, 1, opts) == {:error, :enospc}
-        assert Buffer.pread(buffer, 0, file, 2 ** 63, 1, opts) == {:error, :einval}
-
-        for {offset, at, length} <- [
-              {-1, 0, 1},
-              {0, -1, 1},
-              {0, 0, -1},
-              {:end, 0, 1},
-              {0, 2 ** 64, 1}
-            ] do
-          assert_raise ArgumentError, fn ->
-            Buffer.pread(buffer, offset, file, at, length, opts)
-          end
-        end
-
-        Buffer.freeze(buffer)
-        assert Buffer.pread(buffer, 0, file, 0, 1, opts) == {:error, :frozen}
-      end
-    end
-
-    test "tell their size", %{handle: file} do
-      assert Buffer.file_size(file) == {:ok, 3_000_000}
-    end
-
-    test "are closed once", %{pool: pool, handle: file} do
-      buffer = lease(pool, 10)
-      assert Buffer.close(file) == :ok
-      assert Buffer.close(file) == {:error, :einval}
-      assert Buffer.file_size(file) == {:error, :einval}
-      assert Buffer.pread(buffer, 0, file, 0, 1) == {:error, :einval}
-    end
-
-    test "are closed while others read, and no read goes astray", context do
-      %{pool: pool, path: path, bytes: bytes} = context
-
-      for _ <- 1..50 do
-        {:ok, file} = Buffer.open(path)
-
-        tasks =
-          for i <- 1..4 do
-            Task.async(fn ->
-              buffer = lease(pool, 100_000)
-              result = Buffer.pread(buffer, 0, file, i, 100_000, [:dirty])
-              {i, result, Buffer.read(buffer)}
-            end)
-          end
-
-        assert Buffer.close(file) == :ok
-
-        for {i, result, read} <- Task.await_many(tasks) do
-          case result do
-            {:ok, 100_000} -> assert read == binary_part(bytes, i, 100_000)
-            {:error, :einval} -> assert read == ""
-          end
-        end
-      end
-    end
-
-    test "that are missing, directories or devices do not open", %{path: path} do
-      assert Buffer.open(path <> ".missing") == {:error, :enoent}
-      assert Buffer.open(System.tmp_dir!()) == {:error, :eisdir}
-      assert Buffer.open("/dev/null") == {:error, :einval}
-      assert Buffer.open(path <> "/below") == {:error, :enotdir}
-      assert Buffer.open(String.duplicate("x", 5000)) == {:error, :enametoolong}
-      assert_raise ArgumentError, fn -> Buffer.open("with\0nul") end
-      assert {:ok, _} = Buffer.open(String.to_charlist(path))
-    end
-
-    test "unknown options are refused", %{pool: pool, handle: file} do
-      buffer = lease(pool, 10)
-
-      for opts <- [[:fast], :inline, [inline: true], nil] do
-        assert_raise ArgumentError, fn -> Buffer.pread(buffer, 0, file, 0, 1, opts) end
       end
     end
   end

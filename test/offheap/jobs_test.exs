@@ -5,7 +5,6 @@ defmodule Offheap.JobsTest do
   alias Offheap.{Buffer, Hash, Jobs, Pool, PortPool}
 
   doctest Offheap.Jobs
-  doctest Offheap.Hash
 
   setup_all do
     :ok = :offheap_nif.job_allow_test_jobs()

@@ -162,7 +162,8 @@ defmodule Offheap.Reload do
       ids: IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000}),
       limiters: make_limiters(),
       histograms: make_histograms(),
-      bits: make_bits()
+      bits: make_bits(),
+      files: make_files()
     }
   end
 
@@ -174,6 +175,7 @@ defmodule Offheap.Reload do
     use_limiters(handles.limiters)
     use_histograms(handles.histograms)
     use_bits(handles.bits)
+    use_files(handles.files)
   end
 
   defp make_atomics do
@@ -306,6 +308,24 @@ defmodule Offheap.Reload do
     4980 = :offheap_bitset.count(set, 0, 4980)
     true = Enum.all?(1..1000, &:offheap_bloom_filter.member(filter, &1))
     true = :offheap_hyperloglog.count(sketch) in 950..1050
+  end
+
+  # A file, and what was hashed of it so far.
+  defp make_files do
+    {:ok, file} = :offheap_file.open(:offheap_nif.library_path() ++ '.so')
+    state = :offheap_hash.init({:blake2b, 64})
+    :ok = :offheap_hash.update(state, "abc")
+    {file, state, :offheap_pool.new()}
+  end
+
+  # Several processes may be at it: a state is then busy.
+  defp use_files({file, state, pool}) do
+    {:ok, buffer} = :offheap_buffer.lease(pool, 1000)
+    {:ok, 4} = :offheap_file.pread(file, 0, buffer, 0, 4)
+    "\x7FELF" = :offheap_buffer.read(buffer)
+    true = :offheap_hash.update(state, {buffer, 1, 3}) in [:ok, {:error, :busy}]
+    {:ok, 5000} = :offheap_hash.update_file(:offheap_hash.init(), file, 0, 5000, buffer)
+    :ok = :offheap_buffer.release(buffer)
   end
 
   defp work(handles, counter) do

@@ -11,8 +11,9 @@ defmodule Offheap do
   | bit sets | `Offheap.Bitset`, `Offheap.BloomFilter`, `Offheap.HyperLogLog` | slots, membership and distinct counts | keys differ only in a pid or reference inside them: few bits tell those apart |
   | ids | `Offheap.IdGenerator` | Snowflake ids | uniqueness within one run is enough: `System.unique_integer/0` |
   | buffers | `Offheap.Pool`, `Offheap.Buffer` | leased, mutable, recycled blocks of bytes, frozen to binaries without a copy | data are small or live short: fresh binaries are cheap |
+  | files, hashes | `Offheap.File`, `Offheap.Hash` | files read into buffers and written from them, digests of both in place | you read a file once and keep it as a binary: `File.read/1`; SHA-2 of binaries: `:crypto` |
   | store | `Offheap.Store` | ETS's vocabulary with reads that take no lock | values are large and read whole, or one process alone uses the table: ETS copies such values faster |
-  | jobs | `Offheap.Jobs`, `Offheap.Hash` | work that runs inline, on a dirty scheduler or in a worker program, picked by cost | what you compute takes less than a microsecond |
+  | jobs | `Offheap.Jobs` | work that runs inline, on a dirty scheduler or in a worker program, picked by cost | what you compute takes less than a microsecond |
   | ports | `Offheap.PortPool` | supervised worker programs with pipelined requests | a crash cannot happen and the work is short: a NIF needs no round trip |
 
   Each Elixir module has an Erlang twin: `Offheap.Atomics` is `:offheap_atomics`, and so on.

@@ -200,6 +200,11 @@ static inline bool oh_buffer_fits(oh_buffer_t *b, uint64_t offset, uint64_t leng
     return offset <= capacity && length <= capacity - offset;
 }
 
+/* The byte at offset. The caller has entered, and keeps to what fits. */
+static inline char *oh_buffer_at(oh_buffer_t *b, uint64_t offset) {
+    return b->data + offset;
+}
+
 /* Enters for putting length bytes at offset: OVERWRITE if they lie below size, else EXTEND; which,
  * is in *mode. Status as enter. */
 oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,

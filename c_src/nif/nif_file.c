@@ -84,7 +84,7 @@ ERL_NIF_TERM nif_file_close(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     if (!nif_file_get(env, argv[0], &file))
         return enif_make_badarg(env);
     if (oh_file_close(file, &finisher) != OH_OK)
-        return nif_error(env, nif_atom.einval);
+        return nif_file_closed(env);
     int error_number = finisher ? oh_file_finish(file) : 0;
     return nif_status(env, error_number == 0 ? OH_OK : OH_ERRNO, error_number);
 }
@@ -96,7 +96,7 @@ static bool enter(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_file_t **file,
         *refusal = enif_make_badarg(env);
         return false;
     }
-    *refusal = nif_error(env, nif_atom.einval); /* as of file:position/2 on a closed file */
+    *refusal = nif_file_closed(env);
     return oh_file_enter(*file) == OH_OK;
 }
 

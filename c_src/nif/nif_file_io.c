@@ -1,40 +1,43 @@
 /*
- * offheap_file: what moves bytes between files and buffers.
+ * offheap_file: what reads files into buffers, and what it shares with nif_file_write.c.
  *
  * Each call enters the buffers and then the file, moves bytes, and leaves all of them on every
  * path. Entering never waits, so no order of buffers can deadlock; and who is inside keeps block
  * and descriptor, whoever releases, closes or dies meanwhile.
  *
  * Where it runs: mode dirty, a dirty I/O scheduler; inline, here; auto (reads only), here for what
- * the page cache has, else there. More than NIF_BUFFER_INLINE_BYTES or LIST_INLINE pieces always
- * run there. So a call takes at most about 0.3 ms here, unless inline meets a slow disk.
+ * the page cache has, else there. More than NIF_BUFFER_INLINE_BYTES, and more pieces than
+ * NIF_FILE_PIECES_INLINE, always run there. So a call takes at most about 0.3 ms here, unless inline
+ * meets a slow disk.
  */
+#include "nif_buffer.h"
 #include "nif_file.h"
-#include "nif_input.h"
 
 #include "../core/oh_alloc.h"
 
-/* Ranges or pieces in a list that are handled here: about 0.05 ms. */
-#define LIST_INLINE 1024
-
-typedef enum { MODE_AUTO, MODE_INLINE, MODE_DIRTY } file_mode_t;
-
-static bool get_mode(ERL_NIF_TERM term, file_mode_t *mode) {
-    *mode = enif_is_identical(term, nif_atom.auto_)     ? MODE_AUTO
-            : enif_is_identical(term, nif_atom.inline_) ? MODE_INLINE
-                                                        : MODE_DIRTY;
-    return *mode != MODE_DIRTY || enif_is_identical(term, nif_atom.dirty);
+bool nif_file_get_mode(ERL_NIF_TERM term, nif_file_mode_t *mode) {
+    *mode = enif_is_identical(term, nif_atom.auto_)     ? NIF_FILE_AUTO
+            : enif_is_identical(term, nif_atom.inline_) ? NIF_FILE_INLINE
+                                                        : NIF_FILE_DIRTY;
+    return *mode != NIF_FILE_DIRTY || enif_is_identical(term, nif_atom.dirty);
 }
 
-typedef ERL_NIF_TERM (*nif_function_t)(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+bool nif_file_get_count(ErlNifEnv *env, ERL_NIF_TERM list, size_t *count) {
+    ERL_NIF_TERM head;
+    bool here = nif_on_scheduler();
+    for (*count = 0; enif_get_list_cell(env, list, &head, &list); ++*count)
+        if (here && *count > NIF_FILE_PIECES_INLINE)
+            return true;
+    return enif_is_empty_list(env, list);
+}
 
-static ERL_NIF_TERM go_dirty(ErlNifEnv *env, const char *name, nif_function_t function, int argc,
-                             const ERL_NIF_TERM argv[]) {
+ERL_NIF_TERM nif_file_go_dirty(ErlNifEnv *env, const char *name,
+                               ERL_NIF_TERM (*function)(ErlNifEnv *, int, const ERL_NIF_TERM[]),
+                               int argc, const ERL_NIF_TERM argv[]) {
     return enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_IO_BOUND, function, argc, argv);
 }
 
-/* Closed, as file:pread/3 says it. */
-static ERL_NIF_TERM closed(ErlNifEnv *env) {
+ERL_NIF_TERM nif_file_closed(ErlNifEnv *env) {
     return nif_error(env, nif_atom.einval);
 }
 
@@ -70,7 +73,8 @@ static bool target_fits(const target_t *t) {
 }
 
 static struct iovec target_bytes(const target_t *t) {
-    return (struct iovec){.iov_base = t->lease.buffer->data + t->offset, .iov_len = t->length};
+    return (struct iovec){.iov_base = oh_buffer_at(t->lease.buffer, t->offset),
+                          .iov_len = t->length};
 }
 
 /* count bytes from the target's offset on are there now. */
@@ -131,7 +135,7 @@ static ERL_NIF_TERM read_targets(ErlNifEnv *env, oh_file_t *file, uint64_t file_
                                   : nif_buffer_status(env, status);
     if (oh_unlikely(oh_file_enter(file) != OH_OK)) {
         leave_targets(targets, count);
-        return closed(env);
+        return nif_file_closed(env);
     }
     status = read_entered(file, file_offset, targets, iov, count, nowait, &done, &error_number);
     nif_file_leave(file);
@@ -147,30 +151,21 @@ static ERL_NIF_TERM read_targets(ErlNifEnv *env, oh_file_t *file, uint64_t file_
 ERL_NIF_TERM nif_file_pread(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_file_t *file;
     uint64_t file_offset;
-    file_mode_t mode;
+    nif_file_mode_t mode;
     target_t t = {.at_end = enif_is_identical(argv[3], nif_atom.append)};
     struct iovec iov;
     bool here = nif_on_scheduler();
     if (!nif_file_get(env, argv[0], &file) || !nif_get_unsigned(env, argv[1], &file_offset) ||
         !nif_buffer_get(env, argv[2], &t.lease) ||
         (!t.at_end && !nif_get_unsigned(env, argv[3], &t.offset)) ||
-        !nif_get_unsigned(env, argv[4], &t.length) || !get_mode(argv[5], &mode))
+        !nif_get_unsigned(env, argv[4], &t.length) || !nif_file_get_mode(argv[5], &mode))
         return enif_make_badarg(env);
-    bool again = here && (mode == MODE_DIRTY || t.length > NIF_BUFFER_INLINE_BYTES);
+    bool again = here && (mode == NIF_FILE_DIRTY || t.length > NIF_BUFFER_INLINE_BYTES);
     ERL_NIF_TERM result = 0;
     if (!again)
         result = read_targets(env, file, file_offset, &t, &iov, 1, t.length,
-                              here && mode == MODE_AUTO, &again);
-    return again ? go_dirty(env, "file_pread", nif_file_pread, argc, argv) : result;
-}
-
-/* The length of a list, or false: it is none. Here no more than LIST_INLINE + 1 are counted. */
-static bool get_count(ErlNifEnv *env, ERL_NIF_TERM list, bool here, size_t *count) {
-    ERL_NIF_TERM head;
-    for (*count = 0; enif_get_list_cell(env, list, &head, &list); ++*count)
-        if (here && *count > LIST_INLINE)
-            return true;
-    return enif_is_empty_list(env, list);
+                              here && mode == NIF_FILE_AUTO, &again);
+    return again ? nif_file_go_dirty(env, "file_pread", nif_file_pread, argc, argv) : result;
 }
 
 /* {Buffer, Offset, Length} */
@@ -203,14 +198,14 @@ static bool get_targets(ErlNifEnv *env, ERL_NIF_TERM list, target_t *targets, si
 ERL_NIF_TERM nif_file_readv(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_file_t *file;
     uint64_t file_offset, bytes;
-    file_mode_t mode;
+    nif_file_mode_t mode;
     size_t count;
     bool here = nif_on_scheduler(), again = false;
     if (!nif_file_get(env, argv[0], &file) || !nif_get_unsigned(env, argv[1], &file_offset) ||
-        !get_mode(argv[3], &mode) || !get_count(env, argv[2], here, &count))
+        !nif_file_get_mode(argv[3], &mode) || !nif_file_get_count(env, argv[2], &count))
         return enif_make_badarg(env);
-    if (here && (mode == MODE_DIRTY || count > LIST_INLINE))
-        return go_dirty(env, "file_readv", nif_file_readv, argc, argv);
+    if (here && (mode == NIF_FILE_DIRTY || count > NIF_FILE_PIECES_INLINE))
+        return nif_file_go_dirty(env, "file_readv", nif_file_readv, argc, argv);
     target_t *targets = oh_alloc(count * (sizeof *targets + sizeof(struct iovec)) + 1);
     if (targets == NULL)
         return nif_status(env, OH_ENOMEM, 0);
@@ -222,110 +217,7 @@ ERL_NIF_TERM nif_file_readv(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
         again = true;
     else
         result = read_targets(env, file, file_offset, targets, iov, count, bytes,
-                              here && mode == MODE_AUTO, &again);
+                              here && mode == NIF_FILE_AUTO, &again);
     oh_free(targets);
-    return again ? go_dirty(env, "file_readv", nif_file_readv, argc, argv) : result;
-}
-
-/* --- Writing from buffers and binaries --- */
-
-/* ok, {error, Reason} if nothing was written, {error, {Written, Reason}} if a part was. */
-static ERL_NIF_TERM write_result(ErlNifEnv *env, oh_status_t status, uint64_t done,
-                                 int error_number) {
-    if (status != OH_ERRNO || done == 0)
-        return nif_status(env, status, error_number);
-    return nif_error(
-        env, enif_make_tuple2(env, enif_make_uint64(env, done), nif_errno(env, error_number)));
-}
-
-/* Writes inputs that are open. */
-static ERL_NIF_TERM write_inputs(ErlNifEnv *env, oh_file_t *file, uint64_t file_offset,
-                                 const nif_input_t *inputs, struct iovec *iov, size_t count) {
-    uint64_t done = 0;
-    int error_number = 0;
-    if (oh_file_enter(file) != OH_OK)
-        return closed(env);
-    for (size_t i = 0; i < count; i++)
-        iov[i] = (struct iovec){.iov_base = (void *)inputs[i].data, .iov_len = inputs[i].bytes};
-    oh_status_t status = oh_file_writev(file, file_offset, iov, count, &done, &error_number);
-    nif_file_leave(file);
-    nif_charge(env, done, NIF_BUFFER_BYTES_PER_MS);
-    return write_result(env, status, done, error_number);
-}
-
-/* file_pwrite(File, FileOffset, Buffer, Offset, Length, Mode): auto is dirty. */
-ERL_NIF_TERM nif_file_pwrite(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    oh_file_t *file;
-    uint64_t file_offset, offset, length;
-    file_mode_t mode;
-    nif_input_t input;
-    struct iovec iov;
-    if (!nif_file_get(env, argv[0], &file) || !nif_get_unsigned(env, argv[1], &file_offset) ||
-        !nif_get_unsigned(env, argv[3], &offset) || !nif_get_unsigned(env, argv[4], &length) ||
-        !get_mode(argv[5], &mode))
-        return enif_make_badarg(env);
-    if (nif_on_scheduler() && (mode != MODE_INLINE || length > NIF_BUFFER_INLINE_BYTES))
-        return go_dirty(env, "file_pwrite", nif_file_pwrite, argc, argv);
-    oh_status_t status = nif_input_open_range(env, argv[2], offset, length, &input);
-    if (status != OH_OK)
-        return nif_input_status(env, status);
-    ERL_NIF_TERM result = write_inputs(env, file, file_offset, &input, &iov, 1);
-    nif_input_close(&input);
-    return result;
-}
-
-static void close_inputs(nif_input_t *inputs, size_t count) {
-    while (count > 0)
-        nif_input_close(&inputs[--count]);
-}
-
-/* Opens the count pieces of a list, or none; their bytes. */
-static oh_status_t open_inputs(ErlNifEnv *env, ERL_NIF_TERM list, nif_input_t *inputs, size_t count,
-                               uint64_t *bytes) {
-    ERL_NIF_TERM head;
-    *bytes = 0;
-    for (size_t i = 0; i < count && enif_get_list_cell(env, list, &head, &list); i++) {
-        oh_status_t status = nif_input_open_piece(env, head, &inputs[i]);
-        if (status != OH_OK) {
-            close_inputs(inputs, i);
-            return status;
-        }
-        *bytes += inputs[i].bytes; /* only LIST_INLINE of them matter, whose sum is no overflow */
-    }
-    return OH_OK;
-}
-
-/* file_writev(File, FileOffset, [Binary | Buffer | {Buffer, Offset, Length}], Mode): auto is
- * dirty. */
-ERL_NIF_TERM nif_file_writev(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    oh_file_t *file;
-    uint64_t file_offset, bytes;
-    file_mode_t mode;
-    size_t count;
-    bool here = nif_on_scheduler();
-    if (!nif_file_get(env, argv[0], &file) || !nif_get_unsigned(env, argv[1], &file_offset) ||
-        !get_mode(argv[3], &mode))
-        return enif_make_badarg(env);
-    if (here && mode != MODE_INLINE)
-        return go_dirty(env, "file_writev", nif_file_writev, argc, argv);
-    if (!get_count(env, argv[2], here, &count))
-        return enif_make_badarg(env);
-    if (here && count > LIST_INLINE)
-        return go_dirty(env, "file_writev", nif_file_writev, argc, argv);
-    nif_input_t *inputs = oh_alloc(count * (sizeof *inputs + sizeof(struct iovec)) + 1);
-    if (inputs == NULL)
-        return nif_status(env, OH_ENOMEM, 0);
-    ERL_NIF_TERM result;
-    oh_status_t status = open_inputs(env, argv[2], inputs, count, &bytes);
-    if (status != OH_OK) {
-        result = nif_input_status(env, status);
-    } else {
-        result = here && bytes > NIF_BUFFER_INLINE_BYTES
-                     ? go_dirty(env, "file_writev", nif_file_writev, argc, argv)
-                     : write_inputs(env, file, file_offset, inputs,
-                                    (struct iovec *)(inputs + count), count);
-        close_inputs(inputs, count);
-    }
-    oh_free(inputs);
-    return result;
+    return again ? nif_file_go_dirty(env, "file_readv", nif_file_readv, argc, argv) : result;
 }

@@ -202,9 +202,10 @@ static ERL_NIF_TERM update_file(ErlNifEnv *env, hash_t *hash, oh_file_t *file, u
     uint64_t capacity = oh_buffer_capacity(b), done = 0;
     int error_number = 0;
     if (oh_file_enter(file) != OH_OK)
-        return nif_error(env, nif_atom.einval);
-    oh_status_t status = oh_hash_update_file(hash_of(hash), file, offset, length, b->data, capacity,
-                                             caller_is_dead, env, &done, &error_number);
+        return nif_file_closed(env);
+    oh_status_t status =
+        oh_hash_update_file(hash_of(hash), file, offset, length, oh_buffer_at(b, 0), capacity,
+                            caller_is_dead, env, &done, &error_number);
     nif_file_leave(file);
     oh_buffer_grow(b, 0, done < capacity ? done : capacity);
     if (status == OH_OK)

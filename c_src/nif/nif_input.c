@@ -12,7 +12,7 @@ static oh_status_t open_buffer(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *i
         return status;
     input->is_buffer = true;
     input->bytes = oh_buffer_size(input->lease.buffer);
-    input->data = input->lease.buffer->data;
+    input->data = oh_buffer_at(input->lease.buffer, 0);
     return OH_OK;
 }
 
@@ -35,9 +35,9 @@ static oh_status_t open_tuple(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *in
     const ERL_NIF_TERM *element;
     int arity;
     uint64_t offset, length;
-    if (!enif_get_tuple(env, term, &arity, &element) || arity != 3)
+    if (!enif_get_tuple(env, term, &arity, &element))
         return OH_BADARG;
-    if (!enif_is_tuple(env, element[0]))
+    if (arity != 3 || !enif_is_tuple(env, element[0]))
         return open_buffer(env, term, input);
     if (!nif_get_unsigned(env, element[1], &offset) || !nif_get_unsigned(env, element[2], &length))
         return OH_BADARG;

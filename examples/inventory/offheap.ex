@@ -79,42 +79,42 @@ defmodule Inventory.Offheap do
     end
   end
 
-  defp digest_open(%{large_bytes: large_bytes} = inventory, path, file) do
+  # A file that fits the buffer is read at once and hashed by a job, which picks its lane by size. The
+  # size that counts is what was read: a file may grow while one looks at it.
+  defp digest_open(%{pool: pool, buffer_bytes: length} = inventory, path, file) do
+    Buffer.with_lease(pool, length, fn buffer ->
+      case Offheap.File.pread(file, 0, buffer, :append, length) do
+        {:ok, ^length} -> begin_pieces(inventory, file, buffer)
+        {:ok, size} -> whole(buffer, size)
+        :eof -> whole(buffer, 0)
+        error -> error
+      end
+    end)
+    |> case do
+      {:more, hash} -> digest_pieces(inventory, file, hash, length)
+      :large -> digest_large(path)
+      done -> done
+    end
+  end
+
+  # Only now it pays to ask for the size: the answer comes from a dirty scheduler.
+  defp begin_pieces(%{large_bytes: large_bytes}, file, buffer) do
     case Offheap.File.size(file) do
-      {:ok, size} when size > large_bytes -> digest_large(path)
-      {:ok, _size} -> digest_in_buffer(inventory, file)
-      error -> error
+      {:ok, size} when size > large_bytes ->
+        :large
+
+      {:ok, _size} ->
+        hash = Hash.init()
+        :ok = Hash.update(hash, buffer)
+        {:more, hash}
+
+      error ->
+        error
     end
   end
 
   defp digest_large(path) do
     with {:ok, {digest, size}} <- Jobs.run(:blake2b_file, path), do: {:ok, digest, size}
-  end
-
-  # A file that fits is read at once and hashed by a job, which picks its lane by size. The size that
-  # counts is what was read: a file may grow while one looks at it.
-  defp digest_in_buffer(%{pool: pool, buffer_bytes: length} = inventory, file) do
-    Buffer.with_lease(pool, length, fn buffer ->
-      case Offheap.File.pread(file, 0, buffer, :append, length) do
-        {:ok, ^length} ->
-          hash = Hash.init()
-          :ok = Hash.update(hash, buffer)
-          {:more, hash}
-
-        {:ok, size} ->
-          whole(buffer, size)
-
-        :eof ->
-          whole(buffer, 0)
-
-        error ->
-          error
-      end
-    end)
-    |> case do
-      {:more, hash} -> digest_pieces(inventory, file, hash, length)
-      done -> done
-    end
   end
 
   defp whole(buffer, size) do

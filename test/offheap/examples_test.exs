@@ -11,6 +11,7 @@ defmodule Offheap.ExamplesTest do
       Code.require_file("inventory/#{name}.ex", @examples)
     end
 
+    Code.require_file("copy_file/copy.ex", @examples)
     :ok
   end
 
@@ -194,5 +195,60 @@ defmodule Offheap.ExamplesTest do
     assert %{files: 0, entries: [], contents: [], unreadable: []} = run(ours(), [])
     missing = Path.join(root, "missing")
     assert call(Tree, :walk, [missing]).unreadable == [{missing, :enoent}]
+  end
+
+  describe "copying a file" do
+    defp copy(from, to, opts \\ []),
+      do: apply(Module.concat(CopyFile, Copy), :copy, [from, to, opts])
+
+    test "through one buffer gives the same bytes and their digest", %{root: root} do
+      [from, to] = for name <- ["from", "to"], do: Path.join(root, name)
+      pool = Offheap.Pool.new()
+
+      for size <- [0, 1, 4095, 4096, 4097, 100_000], chunk <- [100, 4096, 1_000_000] do
+        content = :crypto.strong_rand_bytes(size)
+        File.write!(from, content)
+        digest = :crypto.hash(:blake2b, content)
+        assert copy(from, to, chunk_bytes: chunk, pool: pool) == {:ok, {size, digest}}
+        assert File.read!(to) == content
+      end
+
+      assert %{leased: 0} = Offheap.Pool.info(pool)
+    end
+
+    test "that cannot be says why", %{root: root} do
+      [from, to] = for name <- ["from", "to"], do: Path.join(root, name)
+      assert copy(from, to) == {:error, :enoent}
+      refute File.exists?(to)
+      File.write!(from, "abc")
+      assert copy(from, root) == {:error, :eisdir}
+      assert copy(from, to, pool: Offheap.Pool.new(max_bytes: 0)) == {:error, :exhausted}
+    end
+
+    test "is a program that prints what b2sum does", %{root: root} do
+      [from, to] = for name <- ["from", "to"], do: Path.join(root, name)
+      File.write!(from, bytes(3_000_000))
+
+      assert {output, 0} = program([from, to])
+
+      assert output ==
+               "#{Base.encode16(:crypto.hash(:blake2b, bytes(3_000_000)), case: :lower)}  #{to}\n"
+
+      assert File.read!(to) == bytes(3_000_000)
+
+      if System.find_executable("b2sum"), do: assert({^output, 0} = System.cmd("b2sum", [to]))
+
+      assert {output, 1} = program([from <> ".no", to])
+      assert output =~ "enoent"
+    end
+
+    # As a user runs it, but for mix, which would compile under the tests.
+    defp program(args) do
+      ebin = Application.app_dir(:offheap, "ebin")
+
+      System.cmd("elixir", ["-pa", ebin, Path.join(@examples, "copy_file.exs") | args],
+        stderr_to_stdout: true
+      )
+    end
   end
 end

@@ -84,29 +84,27 @@ defmodule Inventory.Offheap do
   defp digest_open(%{pool: pool, buffer_bytes: length} = inventory, path, file) do
     Buffer.with_lease(pool, length, fn buffer ->
       case Offheap.File.pread(file, 0, buffer, :append, length) do
-        {:ok, ^length} -> begin_pieces(inventory, file, buffer)
+        {:ok, ^length} -> digest_rest(inventory, path, file, buffer, length)
         {:ok, size} -> whole(buffer, size)
         :eof -> whole(buffer, 0)
         error -> error
       end
     end)
-    |> case do
-      {:more, hash} -> digest_pieces(inventory, file, hash, length)
-      :large -> digest_large(path)
-      done -> done
-    end
   end
 
-  # Only now it pays to ask for the size: the answer comes from a dirty scheduler.
-  defp begin_pieces(%{large_bytes: large_bytes}, file, buffer) do
+  # Of a larger one the rest goes through the same buffer. Only now it pays to ask for the size: the
+  # answer comes from a dirty scheduler.
+  defp digest_rest(%{large_bytes: large_bytes}, path, file, buffer, length) do
     case Offheap.File.size(file) do
       {:ok, size} when size > large_bytes ->
-        :large
+        digest_large(path)
 
       {:ok, _size} ->
         hash = Hash.init()
         :ok = Hash.update(hash, buffer)
-        {:more, hash}
+
+        with {:ok, rest} <- Hash.update_file(hash, file, length, :infinity, buffer),
+             do: {:ok, Hash.final(hash), length + rest}
 
       error ->
         error
@@ -119,22 +117,6 @@ defmodule Inventory.Offheap do
 
   defp whole(buffer, size) do
     with {:ok, digest} <- Jobs.run(:blake2b, buffer), do: {:ok, digest, size}
-  end
-
-  # Larger ones piece by piece. Each piece takes a lease of its own, because a buffer's size never
-  # shrinks, and gets the block that the last piece gave back.
-  defp digest_pieces(%{pool: pool, buffer_bytes: length} = inventory, file, hash, offset) do
-    Buffer.with_lease(pool, length, fn buffer ->
-      with {:ok, size} <- Offheap.File.pread(file, offset, buffer, :append, length),
-           :ok <- Hash.update(hash, buffer),
-           do: {:ok, size}
-    end)
-    |> case do
-      {:ok, ^length} -> digest_pieces(inventory, file, hash, offset + length)
-      {:ok, size} -> {:ok, Hash.final(hash), offset + size}
-      :eof -> {:ok, Hash.final(hash), offset}
-      error -> error
-    end
   end
 
   @impl true

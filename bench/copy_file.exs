@@ -53,10 +53,11 @@ defmodule Offheap.Bench.CopyFile do
     Pool.trim(pool)
     :erlang.garbage_collect()
 
-    sampler = spawn_link(fn -> sample(pool, look(pool), look(pool)) end)
+    before = look(pool)
+    sampler = spawn_link(fn -> sample(pool, before) end)
     {:ok, {size, _digest}} = Copy.copy(from, to, pool: pool)
     send(sampler, {:stop, self()})
-    {before, most} = receive do: ({:sampled, before, most} -> {before, most})
+    most = receive do: ({:sampled, most} -> most)
     ^size = mib * @mib
 
     IO.puts("copied #{mib} MiB through one buffer of 1 MiB; the most seen meanwhile:\n")
@@ -73,11 +74,11 @@ defmodule Offheap.Bench.CopyFile do
     end
   end
 
-  defp sample(pool, before, most) do
+  defp sample(pool, most) do
     receive do
-      {:stop, from} -> send(from, {:sampled, before, most})
+      {:stop, from} -> send(from, {:sampled, most})
     after
-      5 -> sample(pool, before, Map.merge(most, look(pool), fn _key, a, b -> max(a, b) end))
+      5 -> sample(pool, Map.merge(most, look(pool), fn _key, a, b -> max(a, b) end))
     end
   end
 

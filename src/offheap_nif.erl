@@ -22,8 +22,7 @@
          atomics_merge/2, atomics_merge/3, atomics_merge_dirty/2, atomics_merge_dirty/3]).
 
 %% hash
--export([hash_blake2b/1, hash_blake2b_dirty/1, hash_file/1, hash_digest/4, hash_init/3,
-         hash_update/2, hash_update_file/5, hash_final/1]).
+-export([hash_digest/4, hash_init/3, hash_update/2, hash_update_file/5, hash_final/1]).
 
 %% pools, buffers, files
 -export([pool_new/2, pool_lease/2, pool_lease/3, pool_sweep/1, pool_info/1, pool_trim/1,
@@ -175,9 +174,6 @@ atomics_merge(_Ref, _First, _Binary) -> ?STUB.
 atomics_merge_dirty(_Ref, _Binary) -> ?STUB.
 atomics_merge_dirty(_Ref, _First, _Binary) -> ?STUB.
 
-hash_blake2b(_Input) -> ?STUB.
-hash_blake2b_dirty(_Input) -> ?STUB.
-hash_file(_Path) -> ?STUB.
 hash_digest(_Algorithm, _Bytes, _Key, _Input) -> ?STUB.
 hash_init(_Algorithm, _Bytes, _Key) -> ?STUB.
 hash_update(_State, _Input) -> ?STUB.

@@ -1,16 +1,6 @@
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* posix_fadvise */
-#endif
 #include "oh_hash.h"
 
-#include <fcntl.h>
-
-#include "oh_alloc.h"
-
-/* Large enough that the system calls do not show, small enough for the second-level cache. */
-#define READ_BYTES ((size_t)128 * 1024)
-
-/* --- States. What libsodium's calls return speaks of wrong lengths only, which are checked. --- */
+/* What libsodium's calls return speaks of wrong lengths only, which are checked. */
 
 static bool is_spec(const oh_hash_spec_t *spec) {
     switch (spec->kind) {
@@ -77,15 +67,6 @@ void oh_hash_final(oh_hash_t *h, uint8_t *digest) {
     sodium_memzero(h, sizeof *h);
 }
 
-void oh_hash_bytes(const void *data, size_t bytes, uint8_t digest[OH_HASH_DEFAULT_BYTES]) {
-    oh_hash_t h;
-    (void)oh_hash_init(&h, &OH_HASH_DEFAULT);
-    oh_hash_update(&h, data, bytes);
-    oh_hash_final(&h, digest);
-}
-
-/* --- Files --- */
-
 oh_status_t oh_hash_update_file(oh_hash_t *h, oh_file_t *file, uint64_t offset, uint64_t length,
                                 void *chunk, size_t chunk_bytes, oh_hash_stop_t stop, void *context,
                                 uint64_t *done, int *error_number) {
@@ -106,34 +87,4 @@ oh_status_t oh_hash_update_file(oh_hash_t *h, oh_file_t *file, uint64_t offset, 
             break;
     }
     return OH_OK;
-}
-
-oh_status_t oh_hash_file(const char *path, oh_hash_stop_t stop, void *context,
-                         uint8_t digest[OH_HASH_DEFAULT_BYTES], uint64_t *bytes,
-                         int *error_number) {
-    oh_status_t status = OH_ENOMEM;
-    uint8_t *chunk = oh_alloc(READ_BYTES);
-    if (chunk == NULL)
-        return status;
-    oh_file_t file;
-    oh_file_init(&file);
-    status = oh_file_open(&file, path, OH_FILE_READ, error_number);
-    if (status != OH_OK)
-        goto free_chunk;
-#ifdef POSIX_FADV_SEQUENTIAL
-    (void)posix_fadvise(file.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-#endif
-    oh_hash_t h;
-    uint64_t done;
-    (void)oh_hash_init(&h, &OH_HASH_DEFAULT);
-    status = oh_hash_update_file(&h, &file, 0, UINT64_MAX, chunk, READ_BYTES, stop, context, &done,
-                                 error_number);
-    if (status == OH_OK) {
-        oh_hash_final(&h, digest);
-        *bytes = done;
-    }
-    (void)oh_file_finish(&file); /* nobody else has it */
-free_chunk:
-    oh_free(chunk);
-    return status;
 }

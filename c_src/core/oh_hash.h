@@ -1,10 +1,8 @@
 /*
  * oh_hash: BLAKE2b (RFC 7693), SHA-256 and SHA-512 (FIPS 180-4), by libsodium.
  *
- * One implementation for every lane: the NIF library and the worker program link this file.
- *
  * BLAKE2b and SHA-512 take 1 to 3 ns a byte, SHA-256 up to 5. A state belongs to one thread at a
- * time; different states are independent. No call here locks or allocates, but for oh_hash_file.
+ * time; different states are independent. No call here locks or allocates.
  * libsodium must have been started (sodium_init).
  */
 #ifndef OH_HASH_H
@@ -30,10 +28,6 @@ typedef struct {
     size_t key_bytes; /* 0: no key */
 } oh_hash_spec_t;
 
-/* BLAKE2b-256 without a key, and the bytes of its digest. */
-#define OH_HASH_DEFAULT       ((oh_hash_spec_t){.kind = OH_HASH_BLAKE2B, .bytes = OH_HASH_DEFAULT_BYTES})
-#define OH_HASH_DEFAULT_BYTES 32
-
 /* Aligned to 64 bytes, as libsodium asks: not for memory that is aligned to less. */
 typedef struct {
     union {
@@ -51,9 +45,6 @@ void oh_hash_update(oh_hash_t *h, const void *data, size_t bytes);
 /* Writes the digest of spec.bytes and clears the state, which ends it. */
 void oh_hash_final(oh_hash_t *h, uint8_t *digest);
 
-/* The default digest of one piece of memory. */
-void oh_hash_bytes(const void *data, size_t bytes, uint8_t digest[OH_HASH_DEFAULT_BYTES]);
-
 /* Asked between two reads of a file: true ends the hashing with OH_CLOSED. May be NULL. */
 typedef bool (*oh_hash_stop_t)(void *context);
 
@@ -66,13 +57,5 @@ typedef bool (*oh_hash_stop_t)(void *context);
 oh_status_t oh_hash_update_file(oh_hash_t *h, oh_file_t *file, uint64_t offset, uint64_t length,
                                 void *chunk, size_t chunk_bytes, oh_hash_stop_t stop, void *context,
                                 uint64_t *done, int *error_number);
-
-/*
- * The default digest of a regular file's contents, and how many bytes were read. Blocks. OH_ERRNO
- * with *error_number if the file cannot be opened or read (as oh_file_open); OH_ENOMEM; OH_CLOSED
- * if stop said so. On an error digest and *bytes are unchanged.
- */
-oh_status_t oh_hash_file(const char *path, oh_hash_stop_t stop, void *context,
-                         uint8_t digest[OH_HASH_DEFAULT_BYTES], uint64_t *bytes, int *error_number);
 
 #endif

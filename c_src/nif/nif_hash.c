@@ -7,8 +7,6 @@
  */
 #include "nif.h"
 
-#include <string.h>
-
 #include "../core/oh_atomic.h"
 #include "../core/oh_hash.h"
 #include "nif_file.h"
@@ -48,75 +46,27 @@ static bool get_spec(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_hash_spec_t *
     return true;
 }
 
-/* The digest of a term's bytes, or where it goes on if they are many. */
-static ERL_NIF_TERM digest_of(ErlNifEnv *env, const oh_hash_spec_t *spec, ERL_NIF_TERM term,
-                              const char *name,
-                              ERL_NIF_TERM (*again)(ErlNifEnv *, int, const ERL_NIF_TERM[]),
-                              int argc, const ERL_NIF_TERM argv[]) {
+/* hash_digest(Algorithm, Bytes, Key, Input): bound: INLINE_BYTES, beyond which a dirty scheduler goes
+ * on. */
+ERL_NIF_TERM nif_hash_digest(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_hash_spec_t spec;
     oh_hash_t h;
     nif_input_t input;
-    oh_status_t status = nif_input_open(env, term, &input);
+    if (!get_spec(env, argv, &spec))
+        return enif_make_badarg(env);
+    oh_status_t status = nif_input_open(env, argv[3], &input);
     if (status != OH_OK)
         return nif_input_status(env, status);
     bool is_long = input.bytes > INLINE_BYTES && nif_on_scheduler();
-    if (!is_long && (status = oh_hash_init(&h, spec)) == OH_OK) {
+    if (!is_long && (status = oh_hash_init(&h, &spec)) == OH_OK) {
         nif_charge(env, input.bytes, BYTES_PER_MS);
         nif_input_each(&input, hash_piece, &h);
     }
     nif_input_close(&input);
     if (is_long)
-        return enif_schedule_nif(env, name, ERL_NIF_DIRTY_JOB_CPU_BOUND, again, argc, argv);
+        return enif_schedule_nif(env, "hash_digest", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_hash_digest,
+                                 argc, argv);
     return status == OH_OK ? make_digest(env, &h) : nif_status(env, status, 0);
-}
-
-/* hash_blake2b(Input): the default digest; bound: INLINE_BYTES, beyond which a dirty scheduler goes
- * on. */
-ERL_NIF_TERM nif_hash_blake2b(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    return digest_of(env, &OH_HASH_DEFAULT, argv[0], "hash_blake2b", nif_hash_blake2b, argc, argv);
-}
-
-/* hash_blake2b_dirty(Input): the same, there from the start. */
-ERL_NIF_TERM nif_hash_blake2b_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    return nif_hash_blake2b(env, argc, argv);
-}
-
-/* hash_digest(Algorithm, Bytes, Key, Input): as hash_blake2b. */
-ERL_NIF_TERM nif_hash_digest(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    oh_hash_spec_t spec;
-    if (!get_spec(env, argv, &spec))
-        return enif_make_badarg(env);
-    return digest_of(env, &spec, argv[3], "hash_digest", nif_hash_digest, argc, argv);
-}
-
-/* --- Files --- */
-
-static bool caller_is_dead(void *context) {
-    return !enif_is_current_process_alive(context);
-}
-
-/* hash_file(Path): {Digest, Bytes} or {error, Reason}. Path is a binary that ends with a zero byte.
- * Ends early when the caller was killed. */
-ERL_NIF_TERM nif_hash_file(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
-    ErlNifBinary path;
-    if (!enif_inspect_binary(env, argv[0], &path) || path.size == 0 ||
-        path.data[path.size - 1] != '\0')
-        return enif_make_badarg(env);
-    if (memchr(path.data, 0, path.size - 1) != NULL)
-        return enif_make_badarg(env);
-    uint8_t digest[OH_HASH_DEFAULT_BYTES];
-    uint64_t bytes;
-    int error_number = 0;
-    oh_status_t status =
-        oh_hash_file((const char *)path.data, caller_is_dead, env, digest, &bytes, &error_number);
-    if (status == OH_CLOSED) /* nobody is left to see it */
-        return nif_error(env, nif_atom.status_closed);
-    if (status != OH_OK)
-        return nif_status(env, status, error_number);
-    ERL_NIF_TERM term;
-    uint8_t *out = enif_make_new_binary(env, OH_HASH_DEFAULT_BYTES, &term);
-    memcpy(out, digest, OH_HASH_DEFAULT_BYTES);
-    return enif_make_tuple2(env, term, enif_make_uint64(env, bytes));
 }
 
 /* --- Piece by piece --- */
@@ -193,6 +143,10 @@ ERL_NIF_TERM nif_hash_update(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     }
     nif_charge(env, input.bytes, BYTES_PER_MS);
     return finish_update(env, hash, &input);
+}
+
+static bool caller_is_dead(void *context) {
+    return !enif_is_current_process_alive(context);
 }
 
 /* A file's bytes from offset on, through the whole of a buffer that was entered, into a hash that

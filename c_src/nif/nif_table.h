@@ -59,9 +59,6 @@ NIF(atomics_merge_dirty, 2, DIRTY_CPU)
 NIF(atomics_merge_dirty, 3, DIRTY_CPU)
 
 /* hash */
-NIF(hash_blake2b, 1, 0)
-NIF(hash_blake2b_dirty, 1, DIRTY_CPU)
-NIF(hash_file, 1, DIRTY_IO)
 NIF(hash_digest, 4, 0)
 NIF(hash_init, 3, 0)
 NIF(hash_update, 2, 0)

@@ -97,7 +97,21 @@ file(Algorithm, PathOrFile, Pool) ->
            ChunkBytes :: pos_integer()) ->
           {ok, {digest(), Size :: non_neg_integer()}}
         | {error, exhausted | enomem | file:posix()}.
-file(Algorithm, File, Pool, ChunkBytes) when is_reference(File) ->
+file(Algorithm, Path, Pool, ChunkBytes) when is_binary(Path); is_list(Path); is_atom(Path) ->
+    case offheap_file:open(Path) of
+        {ok, File} ->
+            try
+                open_file(Algorithm, File, Pool, ChunkBytes)
+            after
+                offheap_file:close(File)
+            end;
+        {error, _} = Error ->
+            Error
+    end;
+file(Algorithm, File, Pool, ChunkBytes) ->
+    open_file(Algorithm, File, Pool, ChunkBytes).
+
+open_file(Algorithm, File, Pool, ChunkBytes) ->
     State = init(Algorithm),
     case offheap_buffer:lease(Pool, ChunkBytes) of
         {ok, Buffer} ->
@@ -106,17 +120,6 @@ file(Algorithm, File, Pool, ChunkBytes) when is_reference(File) ->
                 {error, _} = Error -> Error
             after
                 offheap_buffer:release(Buffer)
-            end;
-        {error, _} = Error ->
-            Error
-    end;
-file(Algorithm, Path, Pool, ChunkBytes) ->
-    case offheap_file:open(Path) of
-        {ok, File} ->
-            try
-                file(Algorithm, File, Pool, ChunkBytes)
-            after
-                offheap_file:close(File)
             end;
         {error, _} = Error ->
             Error

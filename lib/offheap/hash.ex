@@ -111,9 +111,9 @@ defmodule Offheap.Hash do
           | {:error, :exhausted | :enomem | File.posix()}
   def file(algorithm, path_or_file, pool, chunk_bytes \\ 131_072)
 
-  def file(algorithm, file, pool, chunk_bytes) when is_reference(file),
-    do: :offheap_hash.file(algorithm, file, pool, chunk_bytes)
-
-  def file(algorithm, path, pool, chunk_bytes),
+  def file(algorithm, path, pool, chunk_bytes) when is_binary(path) or is_list(path),
     do: :offheap_hash.file(algorithm, IO.chardata_to_string(path), pool, chunk_bytes)
+
+  def file(algorithm, file, pool, chunk_bytes),
+    do: :offheap_hash.file(algorithm, file, pool, chunk_bytes)
 end

@@ -71,6 +71,8 @@ oh_status_t oh_hash_update_file(oh_hash_t *h, oh_file_t *file, uint64_t offset, 
                                 void *chunk, size_t chunk_bytes, oh_hash_stop_t stop, void *context,
                                 uint64_t *done, int *error_number) {
     *done = 0;
+    if (chunk_bytes == 0)
+        return OH_BADARG;
     while (*done < length) {
         if (stop != NULL && stop(context))
             return OH_CLOSED;

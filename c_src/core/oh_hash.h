@@ -50,7 +50,7 @@ typedef bool (*oh_hash_stop_t)(void *context);
 
 /*
  * Updates with up to length bytes of a file from offset on, less only at its end: *done of them.
- * They pass through the chunk_bytes of chunk, 1 at the least, which then holds the last ones read.
+ * They pass through the chunk_bytes of chunk, which then holds the last ones read; OH_BADARG for 0.
  * The caller is inside the file. Blocks. OH_ERRNO with *error_number, or OH_CLOSED if stop said so:
  * the state has taken in *done bytes.
  */

@@ -2,6 +2,9 @@
 
 #include <limits.h>
 
+/* Binaries of a list that are looked at on a normal scheduler: about 0.05 ms. */
+#define PIECES_INLINE 1024
+
 /* Enters a buffer, for all that is written. */
 static oh_status_t open_buffer(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
     *input = (nif_input_t){0};
@@ -46,10 +49,15 @@ static oh_status_t open_tuple(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *in
 
 static oh_status_t open_list(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input) {
     ERL_NIF_TERM tail;
-    if (!enif_inspect_iovec(env, INT_MAX, term, &tail, &input->iovec) ||
-        !enif_is_empty_list(env, tail))
+    bool here = nif_on_scheduler();
+    if (!enif_inspect_iovec(env, here ? PIECES_INLINE : INT_MAX, term, &tail, &input->iovec))
         return OH_BADARG;
     input->bytes = input->iovec->size;
+    if (enif_is_empty_list(env, tail))
+        return OH_OK;
+    if (!here || !enif_is_list(env, tail))
+        return OH_BADARG;
+    input->bytes = NIF_INPUT_TOO_MANY;
     return OH_OK;
 }
 

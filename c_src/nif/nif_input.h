@@ -9,8 +9,11 @@
 #include "nif.h"
 #include "nif_buffer.h"
 
+/* On a normal scheduler, the bytes of a list too long to look at there: more than anybody takes. */
+#define NIF_INPUT_TOO_MANY SIZE_MAX
+
 typedef struct {
-    size_t bytes;       /* in all */
+    size_t bytes;       /* in all, or NIF_INPUT_TOO_MANY */
     const void *data;   /* the only piece, if iovec is NULL */
     ErlNifIOVec *iovec; /* ends with the environment it was made with */
     bool is_buffer;     /* entered for reading: cannot be recycled until closed */

@@ -319,6 +319,9 @@ START_TEST(what_cannot_be_read_says_why) {
         OH_ERRNO);
     ck_assert_int_eq(error_number, EBADF);
     ck_assert_uint_eq(done, 0);
+    ck_assert_int_eq(
+        oh_hash_update_file(&h, &file, 0, UINT64_MAX, &byte, 0, NULL, NULL, &done, &error_number),
+        OH_BADARG);
     ck_assert_int_eq(oh_file_finish(&file), 0);
 }
 END_TEST

@@ -70,6 +70,24 @@ defmodule Offheap.HashTest do
     end
   end
 
+  test "lists of any length are hashed, or refused for what stands at their end" do
+    for count <- [1023, 1024, 1025, 5000] do
+      list = for i <- 1..count, do: :binary.copy(<<i::16>>, 33)
+      expected = :crypto.hash(:sha256, list)
+      assert Hash.digest(:sha256, list) == expected
+      state = Hash.init(:sha256)
+      assert Hash.update(state, list) == :ok
+
+      for wrong <- [list ++ [:a], list ++ [<<1::1>>]],
+          do: assert_raise(ArgumentError, fn -> Hash.update(state, wrong) end)
+
+      for wrong <- [list ++ [:a], list ++ :a],
+          do: assert_raise(ArgumentError, fn -> :offheap_nif.hash_update(state, wrong) end)
+
+      assert Hash.final(state) == expected
+    end
+  end
+
   test "other algorithms, states and data are refused", %{pool: pool, path: path} do
     File.write!(path, "abc")
     {:ok, file} = Offheap.File.open(path)

@@ -34,7 +34,9 @@
          file_pread/6, file_pwrite/6, file_readv/4, file_writev/4]).
 
 %% store
--export([store_new/4, store_delete/1, store_properties/1, store_stats/2, store_scan/3]).
+-export([store_new/4, store_delete/1, store_rename/2, store_whereis/1, store_names/2,
+         store_give_away/3, store_setopts/3, store_properties/1, store_may/2, store_size/2,
+         store_stats/2, store_scan/3]).
 -export([store_lookup/2, store_member/2, store_lookup_element/3, store_lookup_element_or/4,
          store_get/3, store_fetch/2]).
 -export([store_insert/2, store_insert_new/2, store_put/3, store_delete_key/2, store_take/2,
@@ -212,9 +214,16 @@ file_pwrite(_File, _FileOffset, _Buffer, _Offset, _Length, _Mode) -> ?STUB.
 file_readv(_File, _FileOffset, _Ranges, _Mode) -> ?STUB.
 file_writev(_File, _FileOffset, _Pieces, _Mode) -> ?STUB.
 
-store_new(_Name, _KeyPos, _Protection, _Salt) -> ?STUB.
+store_new(_Name, _Options, _Heir, _Salt) -> ?STUB.
 store_delete(_Store) -> ?STUB.
+store_rename(_Store, _Name) -> ?STUB.
+store_whereis(_Name) -> ?STUB.
+store_names(_Position, _Tail) -> ?STUB.
+store_give_away(_Store, _Pid, _Data) -> ?STUB.
+store_setopts(_Store, _Heir, _Protection) -> ?STUB.
 store_properties(_Store) -> ?STUB.
+store_may(_Store, _Access) -> ?STUB.
+store_size(_Store, _Position) -> ?STUB.
 store_stats(_Store, _Position) -> ?STUB.
 store_scan(_Store, _Position, _Tail) -> ?STUB.
 store_lookup(_Store, _Key) -> ?STUB.

@@ -12,99 +12,353 @@
 %% <li>A table grows and shrinks in steps of some ten microseconds, whatever its size.</li>
 %% <li>No call holds a scheduler for long: terms beyond about 64 KB, and lists beyond 500 objects, are
 %%     handled on a dirty scheduler.</li>
-%% <li>A table belongs to the process that made it and goes when that process ends, as in ETS. `protected'
-%%     (the default) lets others read, `private' does not. The notice of the owner's end may come a little
+%% <li>A table belongs to the process that made it, may be given away ({@link give_away/3}) or inherited
+%%     (`{heir, Pid, Data}'), and goes when its owner ends without an heir, as in ETS. `protected' (the
+%%     default) lets others read, `private' does not. The notice of the owner's end may come a little
 %%     later than a monitor's `DOWN' message.</li>
-%% <li>A table is a reference. It also goes when nobody holds its reference any more. A table that holds
-%%     its own reference goes only by {@link delete/1} or with its owner.</li>
+%% <li>Every function takes a table's reference, or its name if it was made with `named_table'. A table
+%%     without a name also goes when nobody holds its reference any more. One that holds its own reference
+%%     goes only by {@link delete/1} or with its owner.</li>
 %% <li>`badarg' is raised for a wrong or deleted table, a missing right, or an object that is not a tuple
-%%     of at least `keypos' elements.</li>
+%%     of at least `keypos' elements. As with ETS, shells and loggers say which argument was wrong.</li>
 %% </ul>
 -module(offheap_store).
 
--export([new/2, delete/1, delete/2, insert/2, insert_new/2, lookup/2, lookup_element/3,
-         lookup_element/4, member/2, take/2, update_counter/3, update_counter/4, tab2list/1, info/1,
-         info/2]).
--export([put/3, get/2, get/3, fetch/2, replace/3]).
--export_type([store/0, option/0, update_op/0]).
+%% life, names, owners, what a table is
+-export([new/2, delete/1, rename/2, whereis/1, all/0, give_away/3, setopts/2, info/1, info/2]).
+%% objects
+-export([delete/2, insert/2, insert_new/2, lookup/2, lookup_element/3, lookup_element/4, member/2,
+         take/2, update_counter/3, update_counter/4, tab2list/1]).
+-export([put/3, get/2, get/3, fetch/2, replace/3, scan/2]).
+%% files, dets, queries, looking by hand
+-export([tab2file/2, tab2file/3, file2tab/1, file2tab/2, tabfile_info/1, from_dets/2, to_dets/2,
+         init_table/2, table/1, table/2, i/0, i/1, i/2, i/3]).
+-export_type([store/0, tab/0, tid/0, table/0, table_type/0, table_access/0, option/0, update_op/0,
+              position/0]).
 
--opaque store() :: reference().
--type option() :: set | public | protected | private | {keypos, pos_integer()}
+-opaque tid() :: reference().
+-type table() :: atom() | tid().
+-type tab() :: table().
+-type store() :: table().
+-type table_type() :: set | ordered_set | bag | duplicate_bag.
+-type table_access() :: public | protected | private.
+-type option() :: table_type() | table_access() | named_table | {keypos, pos_integer()}
+                | {heir, Pid :: pid(), HeirData :: term()} | {heir, none}
                 | {read_concurrency, boolean()} | {write_concurrency, boolean() | auto}
-                | {decentralized_counters, boolean()}.
+                | {decentralized_counters, boolean()} | compressed.
 -type update_op() :: {Position :: pos_integer(), Increment :: integer()}
                    | {Position :: pos_integer(), Increment :: integer(), Threshold :: integer(),
                       SetValue :: integer()}.
+-opaque position() :: non_neg_integer().
 
-%% @doc Makes an empty table that belongs to the caller.
+%% Ends a `try': says why the call failed, as ETS does (EEP 54). Elsewhere nothing is done for it: the
+%% `try' costs a call 2 ns.
+-define(EXPLAINED(Args),
+        error:badarg ->
+            erlang:error(badarg, Args, offheap_store_errors:info(?FUNCTION_NAME, Args))).
+
+%% --- Life, names, owners ---
+
+%% @doc Makes an empty table that belongs to the caller. Returns its name if it is a `named_table', else
+%% its reference.
 %%
-%% Options: `set'; `public', `protected' (default) or `private'; `{keypos, Position}', default 1. The
-%% concurrency options of ETS are accepted and change nothing: every table reads without locks and locks
-%% finely for writing. Other options raise `badarg'.
--spec new(Name :: atom(), [option()]) -> store().
+%% Options, as for `ets:new/2':
+%% <ul>
+%% <li>`set' (default).</li>
+%% <li>`public', `protected' (default) or `private'.</li>
+%% <li>`named_table': the table goes by its name and needs no reference anywhere. `badarg' if the name is
+%%     taken.</li>
+%% <li>`{keypos, Position}': which element of an object is its key. Default 1.</li>
+%% <li>`{heir, Pid, Data}': when the owner ends, the local process `Pid' becomes the owner and gets the
+%%     message `{'ETS-TRANSFER', Table, FromPid, Data}'. `{heir, none}' is the default.</li>
+%% <li>`{read_concurrency, _}', `{write_concurrency, _}', `{decentralized_counters, _}' and `compressed'
+%%     are what {@link info/1} shows and change nothing: every table reads without locks and locks finely
+%%     for writing.</li>
+%% </ul>
+-spec new(Name :: atom(), [option()]) -> table().
 new(Name, Options) ->
-    {KeyPos, Protection} = options(Options, 1, protected),
-    offheap_nif:store_new(Name, KeyPos, Protection, erlang:phash2({make_ref(), Name}, 1 bsl 32)).
+    try
+        {Taken, Heir} = options(Options),
+        offheap_nif:store_new(Name, Taken, Heir, erlang:phash2({make_ref(), Name}, 1 bsl 32))
+    catch
+        ?EXPLAINED([Name, Options])
+    end.
 
-options([set | Options], KeyPos, Protection) ->
-    options(Options, KeyPos, Protection);
-options([Protection | Options], KeyPos, _)
-  when Protection =:= public; Protection =:= protected; Protection =:= private ->
-    options(Options, KeyPos, Protection);
-options([{keypos, KeyPos} | Options], _, Protection)
-  when is_integer(KeyPos), KeyPos > 0, KeyPos < 1 bsl 59 ->
-    %% No tuple has more than 2^24 elements.
-    options(Options, min(KeyPos, 16#ffffffff), Protection);
-options([{read_concurrency, Flag} | Options], KeyPos, Protection) when is_boolean(Flag) ->
-    options(Options, KeyPos, Protection);
-options([{write_concurrency, Flag} | Options], KeyPos, Protection)
-  when is_boolean(Flag); Flag =:= auto ->
-    options(Options, KeyPos, Protection);
-options([{decentralized_counters, Flag} | Options], KeyPos, Protection) when is_boolean(Flag) ->
-    options(Options, KeyPos, Protection);
-options([], KeyPos, Protection) ->
-    {KeyPos, Protection};
-options(_, _, _) ->
+-record(options, {type = set, protection = protected, keypos = 1, named = false, read = false,
+                  write = false, counters = false, wanted_counters = default, compressed = false,
+                  heir = none}).
+
+%% What store_new takes. Of contradicting options the same one wins as in ETS: `set' and `protected' do
+%% not undo others. A private table shows no concurrency.
+options(Options) ->
+    #options{protection = Protection} = O = options(Options, #options{}),
+    Shared = Protection =/= private,
+    Write = case Shared of
+                true -> O#options.write;
+                false -> false
+            end,
+    Counters = case O#options.wanted_counters of
+                   default -> O#options.counters;
+                   Wanted -> Wanted
+               end,
+    {{O#options.type, Protection, O#options.keypos, O#options.named,
+      O#options.read andalso Shared, Write, Counters andalso Write =/= false,
+      O#options.compressed}, O#options.heir}.
+
+options([Option | Options], O) ->
+    options(Options, option(Option, O));
+options([], O) ->
+    O;
+options(_, _) ->
     error(badarg).
 
-%% @doc Deletes the table. Takes constant time: its memory is freed in the background.
--spec delete(store()) -> true.
-delete(Store) -> offheap_nif:store_delete(Store).
+option(set, O) -> O;
+option(ordered_set, O) -> O#options{type = ordered_set, counters = true};
+option(bag, O) -> O#options{type = bag};
+option(duplicate_bag, O) -> O#options{type = duplicate_bag};
+option(public, O) -> O#options{protection = public};
+option(protected, O) -> O;
+option(private, O) -> O#options{protection = private};
+option(named_table, O) -> O#options{named = true};
+option(compressed, O) -> O#options{compressed = true};
+option({keypos, KeyPos}, O) when is_integer(KeyPos), KeyPos > 0, KeyPos < 1 bsl 59 ->
+    %% No tuple has more than 2^24 elements.
+    O#options{keypos = min(KeyPos, 16#ffffffff)};
+option({heir, none}, O) ->
+    O#options{heir = none};
+option({heir, Pid, Data}, O) when is_pid(Pid), node(Pid) =:= node() ->
+    O#options{heir = {Pid, Data}};
+option({read_concurrency, Flag}, O) when is_boolean(Flag) ->
+    O#options{read = Flag};
+option({write_concurrency, auto}, O) ->
+    O#options{write = auto, counters = true};
+option({write_concurrency, true}, #options{type = ordered_set} = O) ->
+    O#options{write = true};
+option({write_concurrency, true}, O) ->
+    O#options{write = true, counters = false};
+option({write_concurrency, false}, O) ->
+    O#options{write = false};
+option({decentralized_counters, Flag}, O) when is_boolean(Flag) ->
+    O#options{wanted_counters = Flag};
+option(_, _) ->
+    error(badarg).
+
+%% @doc Deletes the table. Takes constant time: its memory is freed in the background. Its name may be
+%% used again at once.
+-spec delete(table()) -> true.
+delete(Table) ->
+    try offheap_nif:store_delete(Table) catch ?EXPLAINED([Table]) end.
+
+%% @doc Gives a named table another name, which must be free, and returns it. Of a table that goes by its
+%% reference, which is returned, only the name that {@link info/1} shows changes. At one instant the
+%% table goes by the new name and not by the old. O(1).
+-spec rename(table(), Name :: atom()) -> table().
+rename(Table, Name) ->
+    try offheap_nif:store_rename(Table, Name) catch ?EXPLAINED([Table, Name]) end.
+
+%% @doc The reference of the named table, by which a look-up takes some ns less; `undefined' if there is
+%% none. It stays that table's: when the name goes to another, the reference does not. O(1).
+-spec whereis(Name :: atom()) -> tid() | undefined.
+whereis(Name) ->
+    try offheap_nif:store_whereis(Name) catch ?EXPLAINED([Name]) end.
+
+%% @doc The names of all named tables. Unlike ETS's, this list has no tables without a name: those go when
+%% nobody holds their reference, so nobody else can be given one.
+-spec all() -> [atom()].
+all() -> all(0, []).
+
+all(done, Names) ->
+    Names;
+all(Position, Names) ->
+    {Next, More} = offheap_nif:store_names(Position, Names),
+    all(Next, More).
+
+%% @doc Makes `Pid', a local process that is alive, the owner; only the owner may. `Pid' gets the message
+%% `{'ETS-TRANSFER', Table, FromPid, GiftData}'. From then on the table lives and dies with it. O(1), but
+%% for the copy of the data.
+-spec give_away(table(), Pid :: pid(), GiftData :: term()) -> true.
+give_away(Table, Pid, GiftData) ->
+    try
+        offheap_nif:store_give_away(Table, Pid, GiftData)
+    catch
+        ?EXPLAINED([Table, Pid, GiftData])
+    end.
+
+%% @doc Changes who inherits the table or who may access it; only the owner may. Other processes' calls that
+%% are under way when the protection changes are finished by the old one. O(1), but for the copy of the
+%% data.
+-spec setopts(table(), Option | [Option]) -> true
+              when Option :: {heir, pid(), HeirData :: term()} | {heir, none}
+                           | {protection, table_access()}.
+setopts(Table, Options) ->
+    try
+        {Heir, Protection} = setopts(listed(Options), undefined, undefined),
+        offheap_nif:store_setopts(Table, Heir, Protection)
+    catch
+        ?EXPLAINED([Table, Options])
+    end.
+
+setopts([{heir, none} | Options], undefined, Protection) ->
+    setopts(Options, none, Protection);
+setopts([{heir, Pid, Data} | Options], undefined, Protection) when is_pid(Pid) ->
+    setopts(Options, {Pid, Data}, Protection);
+setopts([{protection, Protection} | Options], Heir, undefined)
+  when Protection =:= public; Protection =:= protected; Protection =:= private ->
+    setopts(Options, Heir, Protection);
+setopts([], Heir, Protection) ->
+    {Heir, Protection};
+setopts(_, _, _) ->
+    error(badarg).
+
+listed(Options) when is_tuple(Options) -> [Options];
+listed(Options) -> Options.
+
+%% @doc What the table is and holds, as ETS tells it; `undefined' if there is no such table.
+%%
+%% `size' is exact when nobody writes; beside writers, what they do meanwhile may be in it or not. It takes
+%% a microsecond for 50,000 objects and some 20 for a million. `memory', in words, is about right (what
+%% the emulator needs for its environments is estimated) and takes ten times as long.
+-spec info(table()) -> [{Item :: atom(), term()}] | undefined.
+info(Table) ->
+    try properties(Table) of
+        undefined ->
+            undefined;
+        #{id := Id} = Properties ->
+            case stats(Id) of
+                undefined ->
+                    undefined;
+                {Size, Bytes, _, _} ->
+                    Items = Properties#{size => Size, memory => words(Bytes), node => node()},
+                    [{Item, maps:get(Item, Items)} || Item <- items()]
+            end
+    catch
+        ?EXPLAINED([Table])
+    end.
+
+%% In ETS's order.
+items() ->
+    [id, decentralized_counters, read_concurrency, write_concurrency, compressed, memory, owner, heir,
+     name, size, node, named_table, type, keypos, protection].
+
+%% @doc One item of {@link info/1}; also `segments', the parts that the table consists of, and
+%% `large_objects', those with an environment of their own. `badarg' for an unknown item.
+-spec info(table(), Item :: atom()) -> term() | undefined.
+info(Table, size) ->
+    try size(Table, 0, 0) catch ?EXPLAINED([Table, size]) end;
+info(Table, Item) ->
+    try info(Item, Table, properties(Table)) catch ?EXPLAINED([Table, Item]) end.
+
+info(_Item, _Table, undefined) ->
+    undefined;
+info(node, _Table, _Properties) ->
+    node();
+info(Item, _Table, #{id := Id}) when Item =:= memory; Item =:= segments; Item =:= large_objects ->
+    case stats(Id) of
+        undefined -> undefined;
+        {_, Bytes, _, _} when Item =:= memory -> words(Bytes);
+        {_, _, Segments, _} when Item =:= segments -> Segments;
+        {_, _, _, Boxes} -> Boxes
+    end;
+info(Item, _Table, Properties) ->
+    case Properties of
+        #{Item := Value} -> Value;
+        #{} -> error(badarg)
+    end.
+
+properties(Table) ->
+    case offheap_nif:store_properties(Table) of
+        undefined ->
+            undefined;
+        {Id, Name, Named, Type, KeyPos, Protection, Owner, Heir, Read, Write, Counters, Compressed} ->
+            #{id => Id, name => Name, named_table => Named, type => Type, keypos => KeyPos,
+              protection => Protection, owner => Owner, heir => Heir, read_concurrency => Read,
+              write_concurrency => Write, decentralized_counters => Counters,
+              compressed => Compressed}
+    end.
+
+words(Bytes) -> Bytes div erlang:system_info(wordsize).
+
+size(Table, Position, Sum) ->
+    case offheap_nif:store_size(Table, Position) of
+        Size when is_integer(Size) -> Sum + Size;
+        {Next, Size} -> size(Table, Next, Sum + Size);
+        undefined -> undefined
+    end.
+
+%% The sums over all parts of the table; exact if nobody writes.
+stats(Id) ->
+    try
+        stats(Id, 0, {0, 0, 0, 0})
+    catch
+        error:badarg -> undefined
+    end.
+
+stats(_Id, done, Sums) ->
+    Sums;
+stats(Id, Position, {Size, Bytes, Segments, Boxes}) ->
+    {Next, Size1, Bytes1, Segments1, Boxes1} = offheap_nif:store_stats(Id, Position),
+    stats(Id, Next, {Size + Size1, Bytes + Bytes1, Segments + Segments1, Boxes + Boxes1}).
+
+%% The table's reference, for calls that take several steps: a name may go to another table meanwhile.
+id(Table) when is_atom(Table) ->
+    case offheap_nif:store_whereis(Table) of
+        undefined -> error(badarg);
+        Id -> Id
+    end;
+id(Table) ->
+    Table.
+
+%% --- Objects ---
 
 %% @doc Deletes the object with key `Key', if there is one.
 -spec delete(store(), Key :: term()) -> true.
-delete(Store, Key) -> offheap_nif:store_delete_key(Store, Key).
+delete(Store, Key) ->
+    try offheap_nif:store_delete_key(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc Inserts an object, or a list of objects as one atomic and isolated change: no reader sees some of
 %% them and not the others. An object replaces the one with the same key.
 -spec insert(store(), Object | [Object]) -> true when Object :: tuple().
-insert(Store, Objects) -> offheap_nif:store_insert(Store, Objects).
+insert(Store, Objects) ->
+    try offheap_nif:store_insert(Store, Objects) catch ?EXPLAINED([Store, Objects]) end.
 
 %% @doc The same, only if none of the keys is in the table: else `false' and no change.
 -spec insert_new(store(), Object | [Object]) -> boolean() when Object :: tuple().
-insert_new(Store, Objects) -> offheap_nif:store_insert_new(Store, Objects).
+insert_new(Store, Objects) ->
+    try offheap_nif:store_insert_new(Store, Objects) catch ?EXPLAINED([Store, Objects]) end.
 
 %% @doc The object with key `Key', in a list, or an empty list.
 -spec lookup(store(), Key :: term()) -> [tuple()].
-lookup(Store, Key) -> offheap_nif:store_lookup(Store, Key).
+lookup(Store, Key) ->
+    try offheap_nif:store_lookup(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc The element at `Position' of the object with key `Key'; only this element is copied. Raises `badarg'
 %% if there is no such object or element.
 -spec lookup_element(store(), Key :: term(), Position :: pos_integer()) -> term().
-lookup_element(Store, Key, Position) -> offheap_nif:store_lookup_element(Store, Key, Position).
+lookup_element(Store, Key, Position) ->
+    try
+        offheap_nif:store_lookup_element(Store, Key, Position)
+    catch
+        ?EXPLAINED([Store, Key, Position])
+    end.
 
 %% @doc The same, with a value for a key that is not there.
 -spec lookup_element(store(), Key :: term(), Position :: pos_integer(), Default :: term()) -> term().
 lookup_element(Store, Key, Position, Default) ->
-    offheap_nif:store_lookup_element_or(Store, Key, Position, Default).
+    try
+        offheap_nif:store_lookup_element_or(Store, Key, Position, Default)
+    catch
+        ?EXPLAINED([Store, Key, Position, Default])
+    end.
 
 %% @doc Whether there is an object with key `Key'.
 -spec member(store(), Key :: term()) -> boolean().
-member(Store, Key) -> offheap_nif:store_member(Store, Key).
+member(Store, Key) ->
+    try offheap_nif:store_member(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc Deletes the object with key `Key' and returns it in a list.
 -spec take(store(), Key :: term()) -> [tuple()].
-take(Store, Key) -> offheap_nif:store_take(Store, Key).
+take(Store, Key) ->
+    try offheap_nif:store_take(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc Adds to integers of the object with key `Key', atomically, and returns the new value, or the list of
 %% new values for a list of operations. `Increment' alone means the element after the key. If an operation
@@ -114,25 +368,33 @@ take(Store, Key) -> offheap_nif:store_take(Store, Key).
 -spec update_counter(store(), Key :: term(), Increment :: integer() | update_op() | [update_op()]) ->
           integer() | [integer()].
 update_counter(Store, Key, Operation) ->
-    case offheap_nif:store_update_counter(Store, Key, Operation) of
-        general -> count(Store, Key, Operation, none);
-        Value -> Value
+    try
+        case offheap_nif:store_update_counter(Store, Key, Operation) of
+            general -> count(Store, Key, Operation, none);
+            Value -> Value
+        end
+    catch
+        ?EXPLAINED([Store, Key, Operation])
     end.
 
 %% @doc The same; a key that is not there begins as `Default', an object whose key is replaced by `Key'.
 -spec update_counter(store(), Key :: term(), Increment :: integer() | update_op() | [update_op()],
                      Default :: tuple()) -> integer() | [integer()].
-update_counter(Store, Key, Operation, Default) when is_tuple(Default) ->
-    case offheap_nif:store_update_counter(Store, Key, Operation) of
-        general -> count(Store, Key, Operation, {default, Default});
-        Value -> Value
-    end;
-update_counter(_Store, _Key, _Operation, _Default) ->
-    error(badarg).
+update_counter(Store, Key, Operation, Default) ->
+    try
+        is_tuple(Default) orelse error(badarg),
+        case offheap_nif:store_update_counter(Store, Key, Operation) of
+            general -> count(Store, Key, Operation, {default, Default});
+            Value -> Value
+        end
+    catch
+        ?EXPLAINED([Store, Key, Operation, Default])
+    end.
 
 %% Lists, integers beyond 64 bits, defaults and errors: computed here, stored by compare-and-swap.
-count(Store, Key, Operation, Default) ->
-    {_, KeyPos, _, _} = offheap_nif:store_properties(Store),
+count(Table, Key, Operation, Default) ->
+    Store = id(Table),
+    KeyPos = keypos(Store),
     Operations = case Operation of
                      Increment when is_integer(Increment) -> [{KeyPos + 1, Increment}];
                      Tuple when is_tuple(Tuple) -> [Tuple];
@@ -142,6 +404,12 @@ count(Store, Key, Operation, Default) ->
     case is_integer(Operation) orelse is_tuple(Operation) of
         true -> hd(Values);
         false -> Values
+    end.
+
+keypos(Store) ->
+    case properties(Store) of
+        #{keypos := KeyPos} -> KeyPos;
+        undefined -> error(badarg)
     end.
 
 count_loop(Store, Key, KeyPos, Operations, Default) ->
@@ -209,7 +477,8 @@ apply_counts([], Object, Values) ->
 %% @doc All objects, in no order. Every object that is in the table throughout the call is in the list
 %% exactly once, whatever else is inserted or deleted meanwhile.
 -spec tab2list(store()) -> [tuple()].
-tab2list(Store) -> tab2list(Store, 0, []).
+tab2list(Store) ->
+    try tab2list(id(Store), 0, []) catch ?EXPLAINED([Store]) end.
 
 tab2list(_Store, done, Objects) ->
     Objects;
@@ -217,67 +486,119 @@ tab2list(Store, Position, Objects) ->
     {Next, More} = offheap_nif:store_scan(Store, Position, Objects),
     tab2list(Store, Next, More).
 
-%% @doc What the table is and holds, or `undefined' if it was deleted. `memory' is in words, as in ETS; it
-%% is about right: what the emulator needs for its environments is estimated.
--spec info(store()) -> [{Item :: atom(), term()}] | undefined.
-info(Store) ->
-    case stats(Store) of
-        undefined ->
-            undefined;
-        {Size, Bytes, Segments, Boxes} ->
-            {Name, KeyPos, Protection, Owner} = offheap_nif:store_properties(Store),
-            [{id, Store}, {name, Name}, {type, set}, {size, Size},
-             {memory, Bytes div erlang:system_info(wordsize)}, {keypos, KeyPos},
-             {protection, Protection}, {owner, Owner}, {node, node()}, {named_table, false},
-             {read_concurrency, true}, {write_concurrency, auto}, {segments, Segments},
-             {large_objects, Boxes}]
-    end.
-
-%% @doc One item of {@link info/1}. An unknown item raises `badarg'.
--spec info(store(), Item :: atom()) -> term() | undefined.
-info(Store, Item) ->
-    case info(Store) of
-        undefined ->
-            undefined;
-        Items ->
-            case lists:keyfind(Item, 1, Items) of
-                {Item, Value} -> Value;
-                false -> error(badarg)
-            end
-    end.
-
-%% The sums over all parts of the table; exact if nobody writes.
-stats(Store) ->
-    _ = offheap_nif:store_properties(Store),
+%% @doc The objects of one part of the table, up to about a thousand, and where to go on. Begin with
+%% `start'. A walk gives every object that is in the table throughout exactly once, whatever else is
+%% inserted, deleted or grows meanwhile, and holds nothing between its steps: it may be given up, and needs
+%% no `safe_fixtable'. About 50 us a step.
+-spec scan(table(), start | position()) -> {[tuple()], position() | done}.
+scan(Store, start) ->
+    scan(Store, 0);
+scan(Store, Position) ->
     try
-        stats(Store, 0, {0, 0, 0, 0})
+        {Next, Objects} = offheap_nif:store_scan(Store, Position, []),
+        {Objects, Next}
     catch
-        error:badarg -> undefined
+        ?EXPLAINED([Store, Position])
     end.
-
-stats(_Store, done, Sums) ->
-    Sums;
-stats(Store, Position, {Size, Bytes, Segments, Boxes}) ->
-    {Next, Size1, Bytes1, Segments1, Boxes1} = offheap_nif:store_stats(Store, Position),
-    stats(Store, Next, {Size + Size1, Bytes + Bytes1, Segments + Segments1, Boxes + Boxes1}).
 
 %% @doc Stores `{Key, Value}'. Only for tables with `keypos' 1.
 -spec put(store(), Key :: term(), Value :: term()) -> ok.
-put(Store, Key, Value) -> offheap_nif:store_put(Store, Key, Value).
+put(Store, Key, Value) ->
+    try offheap_nif:store_put(Store, Key, Value) catch ?EXPLAINED([Store, Key, Value]) end.
 
 %% @doc The value stored for `Key', or `undefined'.
 -spec get(store(), Key :: term()) -> Value :: term() | undefined.
-get(Store, Key) -> offheap_nif:store_get(Store, Key, undefined).
+get(Store, Key) ->
+    try offheap_nif:store_get(Store, Key, undefined) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc The value stored for `Key', or `Default'. Raises `badarg' if the object is not of two elements.
 -spec get(store(), Key :: term(), Default) -> Value :: term() | Default.
-get(Store, Key, Default) -> offheap_nif:store_get(Store, Key, Default).
+get(Store, Key, Default) ->
+    try offheap_nif:store_get(Store, Key, Default) catch ?EXPLAINED([Store, Key, Default]) end.
 
 %% @doc `{ok, Value}' or `error'.
 -spec fetch(store(), Key :: term()) -> {ok, Value :: term()} | error.
-fetch(Store, Key) -> offheap_nif:store_fetch(Store, Key).
+fetch(Store, Key) ->
+    try offheap_nif:store_fetch(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc Replaces the object `Old' by `New', which must have the same key, if it is what the table holds
 %% (`=:='): compare-and-swap. Returns whether it did.
 -spec replace(store(), Old :: tuple(), New :: tuple()) -> boolean().
-replace(Store, Old, New) -> offheap_nif:store_replace(Store, Old, New).
+replace(Store, Old, New) ->
+    try offheap_nif:store_replace(Store, Old, New) catch ?EXPLAINED([Store, Old, New]) end.
+
+%% --- Files, dets, queries, looking by hand ---
+
+%% @doc The same as {@link tab2file/3} without options.
+-spec tab2file(table(), file:name()) -> ok | {error, Reason :: term()}.
+tab2file(Table, File) -> tab2file(Table, File, []).
+
+%% @doc Writes the table to a file, in ETS's format: `ets:file2tab/1' reads it, too.
+%%
+%% `{extended_info, [object_count | md5sum]}' adds what `{verify, true}' checks when the file is read;
+%% `{sync, true}' returns when the file is on the disk. Beside writers, the file has every object that was
+%% in the table throughout. Takes about a microsecond an object.
+-spec tab2file(table(), file:name(), [Option]) -> ok | {error, Reason :: term()}
+              when Option :: {extended_info, [object_count | md5sum]} | {sync, boolean()}.
+tab2file(Table, File, Options) -> offheap_store_file:write(Table, File, Options).
+
+%% @doc The same as {@link file2tab/2} without options.
+-spec file2tab(file:name()) -> {ok, table()} | {error, Reason :: term()}.
+file2tab(File) -> file2tab(File, []).
+
+%% @doc Makes a table of a file that {@link tab2file/2} or `ets:tab2file/2' wrote: its name, type,
+%% protection and key position are the written one's. `{verify, true}' returns an error, and makes no
+%% table, if the file is not as it was written, as far as it says how: by a checksum, the number of
+%% objects, or else the table's size then.
+-spec file2tab(file:name(), [{verify, boolean()}]) -> {ok, table()} | {error, Reason :: term()}.
+file2tab(File, Options) -> offheap_store_file:read(File, Options).
+
+%% @doc What the head of such a file says of the table in it.
+-spec tabfile_info(file:name()) -> {ok, [{Item :: atom(), term()}]} | {error, Reason :: term()}.
+tabfile_info(File) -> ets:tabfile_info(File).
+
+%% @doc Inserts all objects of an open dets table.
+-spec from_dets(table(), dets:tab_name()) -> true.
+from_dets(Table, Dets) -> offheap_store_file:from_dets(Table, Dets).
+
+%% @doc Replaces all objects of an open dets table by those of the table.
+-spec to_dets(table(), dets:tab_name()) -> dets:tab_name().
+to_dets(Table, Dets) -> offheap_store_file:to_dets(Table, Dets).
+
+%% @doc Empties the table, then calls `InitFun(read)' again and again for objects: it returns
+%% `{Objects, NextInitFun}' or `end_of_input'. For anything else, and when the objects are refused, the
+%% call exits; for the latter `InitFun(close)' is called before.
+-spec init_table(table(), InitFun) -> true
+              when InitFun :: fun((read | close) -> end_of_input | {[tuple()], InitFun} | term()).
+init_table(Table, InitFun) -> offheap_store_file:init(Table, InitFun).
+
+%% @doc The same as {@link table/2} without options.
+-spec table(table()) -> qlc:query_handle().
+table(Table) -> table(Table, []).
+
+%% @doc A handle for `qlc': a query over it looks keys up where it asks for `=:=' of the key, and gives the
+%% rest of its conditions as a match specification to the walk. `{traverse, {select, MatchSpec}}' puts a
+%% match specification before the query. `{n_objects, _}' and the other ways to traverse are taken as ETS
+%% takes them. The walk is that of {@link scan/2} and fixes nothing.
+-spec table(table(), Option | [Option]) -> qlc:query_handle()
+              when Option :: {n_objects, default | pos_integer()}
+                           | {traverse, first_next | last_prev | select
+                                        | {select, ets:match_spec()}}.
+table(Table, Options) ->
+    try offheap_store_qlc:table(Table, Options) catch ?EXPLAINED([Table, Options]) end.
+
+%% @doc Prints a line for each named table.
+-spec i() -> ok.
+i() -> offheap_store_i:tables().
+
+%% @doc The same as {@link i/3} with lines of 80 characters and 40 of them a page.
+-spec i(table()) -> ok.
+i(Table) -> i(Table, 40).
+
+%% @doc The same as {@link i/3} with lines of 80 characters.
+-spec i(table(), pos_integer()) -> ok.
+i(Table, Height) -> i(Table, Height, 80).
+
+%% @doc Prints the objects, one a line, page by page.
+-spec i(table(), Height :: pos_integer(), Width :: pos_integer()) -> ok.
+i(Table, Height, Width) -> offheap_store_i:objects(id(Table), Height, Width).

@@ -29,8 +29,11 @@ static pthread_key_t record_key;
 static bool record_key_made;
 
 static void record_release(void *record) {
+    oh_epoch_record_t *r = record;
     oh_epoch_self = NULL;
-    oh_store_release(&((oh_epoch_record_t *)record)->in_use, false); /* R2: pairs with C2 */
+    for (uint32_t i = 0; i < OH_EPOCH_HOLDS; i++)
+        oh_store_release(&r->held[i], NULL);
+    oh_store_release(&r->in_use, false); /* R2: pairs with C2 */
 }
 
 oh_status_t oh_epoch_attach(oh_epoch_domain_t *domain) {
@@ -93,6 +96,27 @@ found:
     if (record_key_made)
         pthread_setspecific(record_key, record);
     return record;
+}
+
+void *oh_epoch_hold(_Atomic(void *) *from, uint32_t place) {
+    oh_epoch_record_t *self = oh_epoch_self;
+    if (self == NULL && (self = oh_epoch_register()) == NULL)
+        return NULL;
+    for (;;) {
+        void *object = oh_load_seqcst(from);         /* H4 */
+        oh_store_seqcst(&self->held[place], object); /* H1: pairs with H2 */
+        if (oh_load_seqcst(from) == object)          /* H4 */
+            return object;
+    }
+}
+
+bool oh_epoch_held(const void *object) {
+    oh_epoch_record_t *record = oh_load_acquire(&oh_epoch_domain->records);
+    for (; record != NULL; record = record->next)
+        for (uint32_t i = 0; i < OH_EPOCH_HOLDS; i++)
+            if (oh_load_seqcst(&record->held[i]) == object) /* H2: pairs with H1 */
+                return true;
+    return false;
 }
 
 /* Puts the object on its epoch's list. */

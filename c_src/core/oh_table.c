@@ -380,6 +380,34 @@ oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *en
     return OH_OK;
 }
 
+/* How many segments ahead a walk asks for what it will read. */
+#define SIZE_AHEAD 8
+
+oh_status_t oh_table_size(const oh_table_t *t, oh_position_t *position, uint32_t *segments,
+                          uint64_t *size) {
+    uint32_t n = 0;
+    const oh_directory_t *d = oh_load_acquire(&t->directory); /* D1 */
+    if (d == NULL)
+        return OH_CLOSED;
+    /* One directory for the whole walk: a segment that is replaced meanwhile keeps its last count. */
+    uint32_t shift = 32 - d->depth;
+    for (; n < *segments && *position < OH_POSITION_END; n++) {
+        uint64_t i = *position >> shift;
+        oh_segment_t *s = oh_segment_of(oh_load_acquire(&d->segment[i])); /* S1 */
+        uint64_t step = (uint64_t)1 << (d->depth - s->depth);
+        if (i + SIZE_AHEAD * step < (uint64_t)1 << d->depth) {
+            oh_segment_t *ahead =
+                oh_segment_of(oh_load_relaxed(&d->segment[i + SIZE_AHEAD * step]));
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(&ahead->live);
+        }
+        *size += oh_load_relaxed(&s->live);
+        *position = segment_end(s);
+    }
+    *segments = n;
+    return OH_OK;
+}
+
 oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_t count,
                            oh_table_stats_t *stats) {
     if (*position == 0) {

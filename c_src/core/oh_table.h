@@ -224,6 +224,12 @@ uint32_t oh_table_scan_room(const oh_table_t *t, oh_position_t position);
 oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *entries,
                           uint32_t room, uint32_t *count);
 
+/* Adds to *size the entries of segments from *position on, at most *segments of them, and moves
+ * *position on; *segments becomes how many. Takes no lock. Exact if nobody writes; beside writers each
+ * segment counts as of the moment it is looked at. OH_CLOSED. */
+oh_status_t oh_table_size(const oh_table_t *t, oh_position_t *position, uint32_t *segments,
+                          uint64_t *size);
+
 typedef struct {
     uint64_t size;  /* entries */
     uint64_t bytes; /* memory, about: segments exactly, arenas by the words they took */

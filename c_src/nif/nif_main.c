@@ -6,6 +6,7 @@
 
 #include "../core/oh_alloc.h"
 #include "../core/oh_epoch.h"
+#include "../core/oh_names.h"
 #include "../core/oh_reaper.h"
 
 nif_atoms_t nif_atom;
@@ -36,15 +37,16 @@ static bool open_resource_types(ErlNifEnv *env) {
 
 /*
  * What one load hands to the next (priv_data), so that old and new code share the memory
- * reclamation: a handle may be used by both at once. A library whose oh_epoch_domain_t has another
- * layout must raise the version; it then refuses to be loaded over the old one, and the node must
- * be restarted.
+ * reclamation and the names of tables: a handle may be used by both at once. A library whose
+ * oh_epoch_domain_t or oh_names_t has another layout must raise the version; it then refuses to be
+ * loaded over the old one, and the node must be restarted.
  */
-#define SHARED_VERSION 1
+#define SHARED_VERSION 2
 
 typedef struct {
     uint32_t version;
     oh_epoch_domain_t *epoch_domain;
+    oh_names_t *names;
 } shared_t;
 
 /* What load returns to erlang:load_nif/2, which reports it as "... (N)"; the text for each stands
@@ -64,9 +66,11 @@ static int start(ErlNifEnv *env, shared_t *shared) {
         return LOAD_TERMS;
     if (sodium_init() < 0)
         return LOAD_SODIUM;
-    if (oh_epoch_attach(shared->epoch_domain) != OH_OK || oh_reaper_start() != OH_OK)
+    if (oh_epoch_attach(shared->epoch_domain) != OH_OK || oh_names_attach(shared->names) != OH_OK ||
+        oh_reaper_start() != OH_OK)
         return LOAD_MEMORY;
     shared->epoch_domain = oh_epoch_domain;
+    shared->names = oh_names;
     make_atoms(env);
     if (!nif_size_init())
         return LOAD_TERMS;

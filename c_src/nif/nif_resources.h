@@ -13,7 +13,7 @@ RESOURCE(pool, 1)
 RESOURCE(buffer, 1)
 RESOURCE(payload, 1)
 RESOURCE(file, 1)
-RESOURCE(store, 2)
+RESOURCE(store, 3)
 
 /* counters */
 RESOURCE(counters, 1)

@@ -12,6 +12,7 @@
 #include "nif_flat.h"
 #include "nif_size.h"
 
+#include "../core/oh_names.h"
 #include "../core/oh_table.h"
 
 /* Terms up to this many words are copied, hashed and compared where the caller is: about 50 us. */
@@ -23,15 +24,46 @@
 /* Objects in one list that are inserted where the caller is. */
 #define STORE_INLINE_OBJECTS 500
 
+typedef enum { STORE_SET, STORE_ORDERED_SET, STORE_BAG, STORE_DUPLICATE_BAG } store_type_t;
 typedef enum { STORE_PUBLIC, STORE_PROTECTED, STORE_PRIVATE } store_protection_t;
 
+/* Options that change nothing but what info shows: the terms to show. */
+typedef struct {
+    ERL_NIF_TERM read_concurrency, write_concurrency, decentralized_counters, compressed;
+} store_shown_t;
+
+/* Who inherits a table. Never changes once it is a table's, but for dead. */
+typedef struct {
+    oh_retired_t retired;
+    ErlNifPid pid;
+    ErlNifMonitor monitor;
+    ErlNifEnv *env; /* that of data */
+    ERL_NIF_TERM data;
+    bool dead; /* guarded by the table's lock */
+} store_heir_t;
+
+/*
+ * A table's resource. Its life, who owns it and who inherits it: nif_store_owner.c.
+ *
+ * A named table is kept by the registry of names, so it needs no reference anywhere; an unnamed one
+ * goes when its last reference is collected.
+ */
 typedef struct {
     oh_table_t *table;
+    oh_named_t named;
     uint32_t keypos; /* one-based */
-    store_protection_t protection;
-    ERL_NIF_TERM name; /* an atom */
-    ErlNifPid owner;
+    store_type_t type;
+    bool has_name; /* named_table; else named.name is unused */
+    store_shown_t shown;
+    _Atomic uint32_t protection;  /* store_protection_t; written under lock */
+    _Atomic ERL_NIF_TERM owner;   /* a pid; STORE_NOBODY once deleted; written under lock */
+    _Atomic ERL_NIF_TERM name;    /* an atom: what info shows; written under lock */
+    oh_lock_t lock;               /* a leaf: nothing is called with it but the core's names */
+    ErlNifMonitor monitor;        /* of the owner; guarded by lock */
+    _Atomic(store_heir_t *) heir; /* or NULL; written under lock; read pinned */
 } store_t;
+
+#define STORE_NOBODY ((ERL_NIF_TERM)0)
 
 typedef enum { STORE_READ, STORE_WRITE } store_access_t;
 
@@ -50,13 +82,29 @@ extern const oh_term_ops_t store_ops;
 /* Whether the caller owns the table. */
 bool store_is_owner(ErlNifEnv *env, const store_t *s);
 
-/* The table behind term, if the caller may access it so. */
+/* The table that term names. It stays until the calling thread has looked up others (oh_names.h). */
+static inline bool store_by_name(ERL_NIF_TERM term, store_t **s) {
+    oh_named_t *named = oh_names_find(term);
+    if (named == NULL)
+        return false;
+    *s = OH_CONTAINER_OF(named, store_t, named);
+    return true;
+}
+
+/* The table behind term, a reference or a name, whoever asks. */
+static inline bool store_find(ErlNifEnv *env, ERL_NIF_TERM term, store_t **s) {
+    return oh_likely(enif_get_resource(env, term, nif_type_store, (void **)s)) ||
+           store_by_name(term, s);
+}
+
+/* The table behind term, a reference or a name, if the caller may access it so. */
 static inline bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t access,
                              store_t **s) {
-    if (!enif_get_resource(env, term, nif_type_store, (void **)s))
+    if (oh_unlikely(!store_find(env, term, s)))
         return false;
-    return oh_likely((*s)->protection == STORE_PUBLIC ||
-                     ((*s)->protection == STORE_PROTECTED && access == STORE_READ)) ||
+    uint32_t protection = oh_load_relaxed(&(*s)->protection);
+    return oh_likely(protection == STORE_PUBLIC ||
+                     (protection == STORE_PROTECTED && access == STORE_READ)) ||
            store_is_owner(env, *s);
 }
 
@@ -117,6 +165,22 @@ bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_tab
 
 /* Closes a table, if it is not, and frees it; NULL is allowed. For destructors: O(1). */
 void store_free_table(oh_table_t *table);
+/* Closes the table: its entries are gone at once, and freed in the background. O(1) */
+void store_close_table(oh_table_t *table);
+
+/* The resource type's callbacks that are about owners. */
+void store_owner_down(ErlNifEnv *env, void *obj, ErlNifPid *pid, ErlNifMonitor *monitor);
+/* Makes the caller the new table's owner, heir (NULL allowed) its heir. False if the caller is being
+ * killed, and the table is deleted. */
+bool store_begin_life(ErlNifEnv *env, store_t *s, store_heir_t *heir);
+/* Ends the table for good, unless somebody else did: its name is free, then its entries are gone.
+ * owner: only if that is the owner; STORE_NOBODY: whoever is. */
+bool store_end_life(ErlNifEnv *env, store_t *s, ERL_NIF_TERM owner);
+/* The heir that the option {heir, Pid, Data} means, as {Pid, Data}; none: NULL, as for a pid that is
+ * dead. STEP_BADARG, STEP_ENOMEM. */
+step_t store_make_heir(ErlNifEnv *env, store_t *s, ERL_NIF_TERM option, store_heir_t **heir);
+void store_free_heir(store_heir_t *heir);
+bool store_get_protection(ERL_NIF_TERM term, store_protection_t *out);
 
 /* Begins a write of the entry with the key argv[1] in the store argv[0]. STEP_OK leaves the caller
  * pinned and the segment locked; the key's flat form, if it has one, is put into the draft. */

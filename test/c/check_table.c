@@ -35,6 +35,21 @@ static oh_word_t key_word(fake_arena_t *scratch, uint64_t number) {
 
 #define MODEL_KEYS 3000
 
+/* The size, counted at once and in steps of 3 segments. */
+static void check_size(oh_table_t *t, uint64_t expected) {
+    for (uint32_t step = 3; step != 0; step = step == 3 ? UINT32_MAX : 0) {
+        oh_position_t position = 0;
+        uint64_t size = 0;
+        while (position < OH_POSITION_END) {
+            uint32_t segments = step;
+            ck_assert_int_eq(oh_table_size(t, &position, &segments, &size), OH_OK);
+            ck_assert_uint_ge(segments, 1);
+            ck_assert_uint_le(segments, step);
+        }
+        ck_assert_uint_eq(size, expected);
+    }
+}
+
 /* Runs steps random operations against an array; 0 in the model is absent. */
 static void run_model(const oh_term_ops_t *ops, uint32_t keys, uint32_t steps) {
     static uint64_t model[MODEL_KEYS];
@@ -75,6 +90,7 @@ static void run_model(const oh_term_ops_t *ops, uint32_t keys, uint32_t steps) {
         size += model[i] != 0;
     ck_assert_int_eq(oh_table_stats(t, &position, UINT32_MAX, &stats), OH_OK);
     ck_assert_uint_eq(stats.size, size);
+    check_size(t, size);
     fake_arena_free(scratch);
     fake_close(t);
 }

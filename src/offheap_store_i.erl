@@ -3,11 +3,11 @@
 
 -export([tables/0, objects/3]).
 
--define(COLUMNS, " ~-20.20ts ~-13s ~10s ~10s  ~ts~n").
+-define(COLUMNS, " ~-30ts ~-13s ~10s ~10s  ~ts~n").
 
 tables() ->
     io:format(?COLUMNS, ["name", "type", "size", "words", "owner"]),
-    io:format(" ~s~n", [lists:duplicate(75, $-)]),
+    io:format(" ~s~n", [lists:duplicate(78, $-)]),
     lists:foreach(fun line/1, lists:sort(offheap_store:all())).
 
 line(Name) ->

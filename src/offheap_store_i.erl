@@ -36,11 +36,14 @@ objects(Id, {[], Position}, Left, Page, Width) ->
     objects(Id, offheap_store:scan(Id, Position), Left, Page, Width);
 objects(Id, {Objects, Position}, Left, Page, Width) when Left =< 0 ->
     case io:get_line("(c)ontinue (q)uit -->") of
-        "q" ++ _ -> ok;
-        Line when is_list(Line) -> objects(Id, {Objects, Position}, max(Page, 1), Page, Width);
-        _ -> ok
+        eof -> ok;
+        {error, _} -> ok;
+        Line -> answer(unicode:characters_to_list(Line), Id, {Objects, Position}, Page, Width)
     end;
 objects(Id, {[Object | Objects], Position}, Left, Page, Width) ->
     Line = lists:flatten(io_lib:format("~tp", [Object])),
     io:format("~ts~n", [string:slice(string:replace(Line, "\n", " ", all), 0, Width)]),
     objects(Id, {Objects, Position}, Left - 1, Page, Width).
+
+answer("q" ++ _, _Id, _Rest, _Page, _Width) -> ok;
+answer(_, Id, Rest, Page, Width) -> objects(Id, Rest, max(Page, 1), Page, Width).

@@ -108,6 +108,14 @@ oh_status_t oh_names_insert(oh_word_t name, oh_named_t *object) {
     return status;
 }
 
+/* Takes the object from its name. The entry is looked at, because the name may be one of a registry
+ * that was left with a library that was unloaded. */
+static void vacate(oh_names_t *names, oh_word_t name, oh_named_t *object) {
+    oh_name_t *entry = oh_names_entry(names, name);
+    if (entry != NULL && oh_load_relaxed(&entry->object) == object)
+        oh_store_seqcst(&entry->object, NULL); /* H3 of oh_epoch.h */
+}
+
 oh_status_t oh_names_rename(oh_named_t *object, oh_word_t name) {
     oh_names_t *names = oh_names;
     oh_name_t *entry;
@@ -119,7 +127,7 @@ oh_status_t oh_names_rename(oh_named_t *object, oh_word_t name) {
     if (status == OH_OK) {
         oh_store_seqcst(&entry->object, object);
         oh_store_release(&object->name, name); /* N1: from here on it is found by the new name */
-        oh_store_seqcst(&oh_names_entry(names, old)->object, NULL);
+        vacate(names, old, object);
     }
     oh_unlock(&names->lock);
     return status;
@@ -157,7 +165,7 @@ bool oh_names_remove(oh_named_t *object) {
     oh_lock(&names->lock);
     oh_word_t name = oh_load_relaxed(&object->name);
     if (name != OH_NAME_NONE) {
-        oh_store_seqcst(&oh_names_entry(names, name)->object, NULL); /* H3 of oh_epoch.h */
+        vacate(names, name, object);
         oh_store_release(&object->name, OH_NAME_NONE);
         leave(names, object);
     }

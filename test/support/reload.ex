@@ -158,6 +158,7 @@ defmodule Offheap.Reload do
     %{
       atomics: make_atomics(),
       store: make_store(),
+      named: make_named(),
       counters: make_counters(),
       ids: IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000}),
       limiters: make_limiters(),
@@ -170,6 +171,7 @@ defmodule Offheap.Reload do
   defp use_handles(handles) do
     use_atomics(handles.atomics)
     use_store(handles.store)
+    use_named(handles.named)
     use_counters(handles.counters)
     use_ids(handles.ids)
     use_limiters(handles.limiters)
@@ -223,6 +225,39 @@ defmodule Offheap.Reload do
 
     :offheap_store.insert(table, {make_ref(), :binary.copy("x", 100)})
   end
+
+  # A named table and its reference.
+  defp make_named do
+    name = :offheap_store.new(table_name(), [:named_table, :public])
+    :offheap_store.insert(name, {:key, :value})
+    {name, :offheap_store.whereis(name)}
+  end
+
+  defp use_named({name, tid}) do
+    [{:key, :value}] = :offheap_store.lookup(name, :key)
+    [{:key, :value}] = :offheap_store.lookup(tid, :key)
+    ^tid = :offheap_store.whereis(name)
+    true = :offheap_store.insert(name, {:key, :value})
+    true = name in :offheap_store.all()
+    user = self()
+
+    owner =
+      spawn(fn ->
+        other = :offheap_store.new(table_name(), [:named_table, {:heir, user, :data}])
+        :offheap_store.insert(other, {:key, name})
+      end)
+
+    receive do
+      {:"ETS-TRANSFER", other, ^owner, :data} ->
+        [{:key, ^name}] = :offheap_store.lookup(other, :key)
+        renamed = :offheap_store.rename(other, table_name())
+        [{:key, ^name}] = :offheap_store.lookup(renamed, :key)
+        true = :offheap_store.delete(renamed)
+        :undefined = :offheap_store.whereis(renamed)
+    end
+  end
+
+  defp table_name, do: :"reload_#{System.unique_integer([:positive])}"
 
   defp make_counters do
     counters = Counter.new(3)

@@ -36,6 +36,7 @@
 %% store
 -export([store_new/4, store_delete/1, store_rename/2, store_whereis/1, store_names/2,
          store_give_away/3, store_setopts/3, store_properties/1, store_may/2, store_size/2,
+         store_remove/2,
          store_stats/2, store_scan/3]).
 -export([store_lookup/2, store_member/2, store_lookup_element/3, store_lookup_element_or/4,
          store_get/3, store_fetch/2]).
@@ -224,6 +225,7 @@ store_setopts(_Store, _Heir, _Protection) -> ?STUB.
 store_properties(_Store) -> ?STUB.
 store_may(_Store, _Access) -> ?STUB.
 store_size(_Store, _Position) -> ?STUB.
+store_remove(_Store, _Object) -> ?STUB.
 store_stats(_Store, _Position) -> ?STUB.
 store_scan(_Store, _Position, _Tail) -> ?STUB.
 store_lookup(_Store, _Key) -> ?STUB.

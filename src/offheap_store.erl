@@ -29,7 +29,7 @@
 %% objects
 -export([delete/2, insert/2, insert_new/2, lookup/2, lookup_element/3, lookup_element/4, member/2,
          take/2, update_counter/3, update_counter/4, tab2list/1]).
--export([put/3, get/2, get/3, fetch/2, replace/3, scan/2]).
+-export([put/3, get/2, get/3, fetch/2, replace/3, remove/2, scan/2]).
 %% files, dets, queries, looking by hand
 -export([tab2file/2, tab2file/3, file2tab/1, file2tab/2, tabfile_info/1, from_dets/2, to_dets/2,
          init_table/2, table/1, table/2, i/0, i/1, i/2, i/3]).
@@ -485,6 +485,11 @@ tab2list(_Store, done, Objects) ->
 tab2list(Store, Position, Objects) ->
     {Next, More} = offheap_nif:store_scan(Store, Position, Objects),
     tab2list(Store, Next, More).
+
+%% @doc Deletes the object if it is what the table holds (`=:='): compare-and-delete. Returns whether it did.
+-spec remove(table(), Object :: tuple()) -> boolean().
+remove(Store, Object) ->
+    try offheap_nif:store_remove(Store, Object) catch ?EXPLAINED([Store, Object]) end.
 
 %% @doc The objects of one part of the table, up to about a thousand, and where to go on. Begin with
 %% `start'. A walk gives every object that is in the table throughout exactly once, whatever else is

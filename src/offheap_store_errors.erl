@@ -115,10 +115,12 @@ own(fetch, _Args, none) ->
     #{2 => <<"the key of an object that is not of two elements">>};
 own(replace, _Args, none) ->
     #{general => <<"both objects must be tuples with the same key">>};
+own(remove, _Args, none) ->
+    #{2 => <<"not an object: a tuple with a key">>};
 own(scan, _Args, none) ->
     #{2 => <<"not a position">>};
 own(Function, _Args, _Cause) ->
-    case lists:member(Function, [put, get, fetch, replace, scan]) of
+    case lists:member(Function, [put, get, fetch, replace, remove, scan]) of
         true -> #{};
         false -> ets
     end.

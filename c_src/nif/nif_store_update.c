@@ -126,7 +126,7 @@ ERL_NIF_TERM nif_store_update_counter(ErlNifEnv *env, int argc, const ERL_NIF_TE
     return done ? result : nif_atom.general;
 }
 
-/* --- replace --- */
+/* --- replace, remove --- */
 
 /* Whether the entry is this object, of which item was made. */
 static bool is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
@@ -174,4 +174,32 @@ ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
         return store_end(env, status == OH_ENOMEM ? STEP_ENOMEM : STEP_BADARG, nif_store_replace,
                          argc, argv);
     return replaced ? nif_atom.true_ : nif_atom.false_;
+}
+
+/* store_remove(Store, Object) -> boolean(): deletes the object if it is what its key has. */
+ERL_NIF_TERM nif_store_remove(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    store_t *s;
+    oh_item_t item;
+    flat_draft_t draft;
+    oh_write_t w;
+    step_t step = STEP_BADARG;
+    if (!store_get(env, argv[0], STORE_WRITE, &s) ||
+        (step = store_object(env, s, argv[1], &draft, &item)) != STEP_OK)
+        return store_end(env, step, nif_store_remove, argc, argv);
+    store_item_drop(&item);
+    if (!oh_epoch_pin())
+        return store_end(env, STEP_ENOMEM, nif_store_remove, argc, argv);
+    bool removed = false;
+    oh_status_t status = oh_table_begin(s->table, &w, &item.key, false);
+    if (status == OH_OK) {
+        removed = w.found && is_object(env, s, &w.entry, argv[1], &item);
+        if (removed)
+            oh_table_remove(s->table, &w);
+        oh_table_end(s->table, &w);
+    }
+    oh_epoch_unpin();
+    if (status != OH_OK)
+        return store_end(env, status == OH_ENOMEM ? STEP_ENOMEM : STEP_BADARG, nif_store_remove,
+                         argc, argv);
+    return removed ? nif_atom.true_ : nif_atom.false_;
 }

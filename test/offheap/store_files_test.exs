@@ -99,7 +99,7 @@ defmodule Offheap.StoreFilesTest do
         assert m.tab2file(:no_such_table, file) == {:error, :badtab}
         refute File.exists?(file)
         assert m.tab2file(t, String.to_charlist(dir)) == {:error, :eaccess}
-        assert {:error, {:file_error, _, :enoent}} = m.tab2file(t, file ++ '/none/there')
+        assert {:error, {:file_error, _, :enoent}} = m.tab2file(t, file ++ ~c"/none/there")
         assert {:error, {:read_error, {:file_error, ^file, :enoent}}} = m.file2tab(file)
         assert {:error, {:read_error, {:file_error, ^file, :enoent}}} = m.tabfile_info(file)
         assert m.file2tab(file, [:verify]) == {:error, {:unknown_option, :verify}}

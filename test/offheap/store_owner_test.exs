@@ -452,7 +452,7 @@ defmodule Offheap.StoreOwnerTest do
             spawn_monitor(fn ->
               m.new(n, [:named_table, :public, {:heir, test, :heir}])
               send(test, :made)
-              receive do: ({:to, pid} -> m.give_away(n, pid, :gift))
+              receive do: ({:to, pid} -> outcome(fn -> m.give_away(n, pid, :gift) end))
             end)
 
           assert_receive :made, 60_000
@@ -605,6 +605,7 @@ defmodule Offheap.StoreOwnerTest do
       assert %{2 => _} = told(:offheap_store, :fetch, [u, :a])
       assert %{1 => _} = told(:offheap_store, :fetch, [:"no table", :a])
       assert %{general: _} = told(:offheap_store, :replace, [u, {1}, {2}])
+      assert %{2 => _} = told(:offheap_store, :remove, [u, :a])
       assert %{2 => _} = told(:offheap_store, :scan, [u, -1])
     end
 

@@ -53,9 +53,10 @@
 
 %% Ends a `try': says why the call failed, as ETS does (EEP 54). Elsewhere nothing is done for it: the
 %% `try' costs a call 2 ns.
--define(EXPLAINED(Args),
-        error:badarg ->
-            erlang:error(badarg, Args, offheap_store_errors:info(?FUNCTION_NAME, Args))).
+-define(EXPLAINED(Args), error:badarg -> ?REFUSED(Args)).
+%% The same where the native function gives the arguments back instead of raising.
+-define(REFUSED(Args),
+        erlang:error(badarg, Args, offheap_store_errors:info(?FUNCTION_NAME, Args))).
 
 %% --- Life, names, owners ---
 
@@ -319,7 +320,10 @@ delete(Store, Key) ->
 %% them and not the others. An object replaces the one with the same key.
 -spec insert(store(), Object | [Object]) -> true when Object :: tuple().
 insert(Store, Objects) ->
-    try offheap_nif:store_insert(Store, Objects) catch ?EXPLAINED([Store, Objects]) end.
+    case offheap_nif:store_insert(Store, Objects) of
+        true -> true;
+        Refused -> ?REFUSED(Refused)
+    end.
 
 %% @doc The same, only if none of the keys is in the table: else `false' and no change.
 -spec insert_new(store(), Object | [Object]) -> boolean() when Object :: tuple().
@@ -509,7 +513,10 @@ scan(Store, Position) ->
 %% @doc Stores `{Key, Value}'. Only for tables with `keypos' 1.
 -spec put(store(), Key :: term(), Value :: term()) -> ok.
 put(Store, Key, Value) ->
-    try offheap_nif:store_put(Store, Key, Value) catch ?EXPLAINED([Store, Key, Value]) end.
+    case offheap_nif:store_put(Store, Key, Value) of
+        ok -> ok;
+        Refused -> ?REFUSED(Refused)
+    end.
 
 %% @doc The value stored for `Key', or `undefined'.
 -spec get(store(), Key :: term()) -> Value :: term() | undefined.

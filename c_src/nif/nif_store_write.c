@@ -119,11 +119,21 @@ static step_t insert(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool only_new, b
     return step;
 }
 
-/* store_insert(Store, Object | [Object]) */
+/* The end of a call whose Erlang side raises the badarg, to say why: it gets the arguments back. A
+ * try around these calls, the most frequent writes, costs them 5 ns, looking at what they return
+ * less than 2. */
+static ERL_NIF_TERM end_or_refuse(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,
+                                  const ERL_NIF_TERM argv[]) {
+    return step == STEP_BADARG ? enif_make_list_from_array(env, argv, (unsigned)argc)
+                               : store_end(env, step, fun, argc, argv);
+}
+
+/* store_insert(Store, Object | [Object]) -> true, or the arguments if they are bad */
 ERL_NIF_TERM nif_store_insert(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     bool existed;
     step_t step = insert(env, argv, false, &existed);
-    return step == STEP_OK ? nif_atom.true_ : store_end(env, step, nif_store_insert, argc, argv);
+    return step == STEP_OK ? nif_atom.true_
+                           : end_or_refuse(env, step, nif_store_insert, argc, argv);
 }
 
 /* store_insert_new(Store, Object | [Object]) */
@@ -135,18 +145,18 @@ ERL_NIF_TERM nif_store_insert_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     return existed ? nif_atom.false_ : nif_atom.true_;
 }
 
-/* store_put(Store, Key, Value): insert {Key, Value} without the tuple. */
+/* store_put(Store, Key, Value): insert {Key, Value} without the tuple -> ok, or the arguments if they
+ * are bad. */
 ERL_NIF_TERM nif_store_put(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_item_t item;
     flat_draft_t draft;
     bool existed;
-    if (!store_get(env, argv[0], STORE_WRITE, &s) || s->keypos != 1)
-        return enif_make_badarg(env);
-    step_t step = store_pair(env, s, argv[1], argv[2], &draft, &item);
-    if (step == STEP_OK)
+    step_t step = STEP_BADARG;
+    if (store_get(env, argv[0], STORE_WRITE, &s) && s->keypos == 1 &&
+        (step = store_pair(env, s, argv[1], argv[2], &draft, &item)) == STEP_OK)
         step = write_item(s, &item, false, &existed);
-    return step == STEP_OK ? nif_atom.ok : store_end(env, step, nif_store_put, argc, argv);
+    return step == STEP_OK ? nif_atom.ok : end_or_refuse(env, step, nif_store_put, argc, argv);
 }
 
 /* --- delete, take --- */

@@ -217,8 +217,9 @@ listed(Options) -> Options.
 %% @doc What the table is and holds, as ETS tells it; `undefined' if there is no such table.
 %%
 %% `size' is exact when nobody writes; beside writers, what they do meanwhile may be in it or not. It takes
-%% a microsecond for 50,000 objects and some 20 for a million. `memory', in words, is about right (what
-%% the emulator needs for its environments is estimated) and takes ten times as long.
+%% less than a microsecond for 50,000 objects and some 5 to 50 for a million, as the processor's caches have
+%% them or not. `memory', in words, is about right (what the emulator needs for its environments is
+%% estimated) and takes ten times as long.
 -spec info(table()) -> [{Item :: atom(), term()}] | undefined.
 info(Table) ->
     try properties(Table) of

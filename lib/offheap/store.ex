@@ -677,8 +677,8 @@ defmodule Offheap.Store do
   def values(store), do: for({_key, value} <- :offheap_store.tab2list(store), do: value)
 
   @doc """
-  The number of objects: `info(store, :size)`, with `ArgumentError` for a deleted table. A microsecond for
-  50,000 objects, some 20 for a million.
+  The number of objects: `info(store, :size)`, with `ArgumentError` for a deleted table. Less than a
+  microsecond for 50,000 objects, some 5 to 50 for a million.
 
       iex> store = Offheap.Store.new(:s)
       iex> Offheap.Store.insert(store, [a: 1, b: 2])

@@ -87,14 +87,12 @@ ATOM(general)
 
 /* tables' types, owners and errors */
 ATOM_NAMED(ets_transfer, "ETS-TRANSFER")
-ATOM(none)
 ATOM(set)
 ATOM(ordered_set)
 ATOM(bag)
 ATOM(duplicate_bag)
 ATOM(id)
 ATOM(access)
-ATOM(read)
 
 /* counters */
 ATOM(stripes)

@@ -8,6 +8,7 @@
 
 start(_Type, _Args) ->
     ok = offheap_jobs:init(),
+    _ = offheap_telemetry:init(),
     offheap_sup:start_link().
 
 stop(_State) ->

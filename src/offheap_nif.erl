@@ -33,6 +33,10 @@
 -export([file_open/2, file_close/1, file_size/1, file_truncate/2, file_sync/1, file_datasync/1,
          file_pread/6, file_pwrite/6, file_readv/4, file_writev/4]).
 
+%% the registry
+-export([registry_counts/0, registry_list/2, registry_stats/4, registry_frozen/2, registry_find/1,
+         binary_address/1, pool_list/1, pool_at/2, pool_info/2]).
+
 %% store
 -export([store_new/4, store_delete/1, store_rename/2, store_whereis/1, store_names/2,
          store_give_away/3, store_setopts/3, store_properties/1, store_may/2, store_size/2,
@@ -214,6 +218,16 @@ file_pread(_File, _FileOffset, _Buffer, _Offset, _Length, _Mode) -> ?STUB.
 file_pwrite(_File, _FileOffset, _Buffer, _Offset, _Length, _Mode) -> ?STUB.
 file_readv(_File, _FileOffset, _Ranges, _Mode) -> ?STUB.
 file_writev(_File, _FileOffset, _Pieces, _Mode) -> ?STUB.
+
+registry_counts() -> ?STUB.
+registry_list(_Kind, _Name) -> ?STUB.
+registry_stats(_Kind, _Name, _Generation, _Position) -> ?STUB.
+registry_frozen(_Name, _Tail) -> ?STUB.
+registry_find(_Binary) -> ?STUB.
+binary_address(_Binary) -> ?STUB.
+pool_list(_Name) -> ?STUB.
+pool_at(_Name, _Generation) -> ?STUB.
+pool_info(_Name, _Generation) -> ?STUB.
 
 store_new(_Name, _Options, _Heir, _Salt) -> ?STUB.
 store_delete(_Store) -> ?STUB.

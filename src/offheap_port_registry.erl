@@ -10,7 +10,7 @@
 
 -behaviour(gen_server).
 
--export([start_link/2, lookup/1, enter/3]).
+-export([start_link/2, lookup/1, enter/3, all/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -include("offheap_port.hrl").
@@ -26,6 +26,19 @@ start_link(Names, Pool) ->
 -spec lookup(pid() | atom()) -> #pool{} | undefined.
 lookup(Name) ->
     persistent_term:get(?KEY(Name), undefined).
+
+%% Each pool that runs: its names, the number of its workers, and of each whether it runs and how many
+%% requests it has not answered.
+-spec all() -> [{[pid() | atom()], pos_integer(), [{up | down, non_neg_integer()}]}].
+all() ->
+    Found = [{Pool, Name} || {?KEY(Name), #pool{} = Pool} <- persistent_term:get()],
+    Pools = maps:groups_from_list(fun({#pool{table = Table}, _}) -> Table end, Found),
+    [{[Name || {_, Name} <- Group], Size, loads(Pool)}
+     || [{#pool{size = Size} = Pool, _} | _] = Group <- maps:values(Pools)].
+
+loads(#pool{size = Size, load = Load}) ->
+    Loads = [offheap_atomics:get(Load, Index) || Index <- lists:seq(1, Size)],
+    [{case N band ?LOAD_DOWN of 0 -> up; _ -> down end, N band (?LOAD_DOWN - 1)} || N <- Loads].
 
 %% Says which process owns worker Index from now on.
 -spec enter(#pool{}, pos_integer(), pid()) -> ok.

@@ -1,6 +1,7 @@
 #include "oh_histogram.h"
 #include "oh_alloc.h"
 #include "oh_reaper.h"
+#include "oh_registry.h"
 
 #include <float.h>
 #include <math.h>
@@ -53,6 +54,7 @@ oh_status_t oh_histogram_init(oh_histogram_t *h, oh_histogram_layout_t layout, u
     h->total = tally_new(&h->layout);
     if (h->total == NULL)
         goto fail;
+    oh_registry_made(OH_KIND_HISTOGRAMS, oh_histogram_bytes(h));
     return OH_OK;
 fail:
     oh_histogram_free(h);
@@ -69,6 +71,8 @@ oh_status_t oh_histogram_init_like(oh_histogram_t *h, const oh_histogram_t *like
 }
 
 void oh_histogram_free(oh_histogram_t *h) {
+    if (h->total != NULL)
+        oh_registry_ended(OH_KIND_HISTOGRAMS, oh_histogram_bytes(h));
     for (uint32_t i = 0; h->stripe != NULL && i <= h->stripe_mask; i++) {
         oh_histogram_tally_t *t = oh_load_acquire(&h->stripe[i]);
         if (t != NULL)
@@ -96,8 +100,10 @@ static oh_histogram_tally_t *stripe_new(oh_histogram_t *h, _Atomic(oh_histogram_
     if (t == NULL)
         return NULL;
     oh_store_relaxed(&t->held, true);
-    if (oh_cas_acqrel_acquire(slot, &none, t)) /* T1: pairs with T2 */
+    if (oh_cas_acqrel_acquire(slot, &none, t)) { /* T1: pairs with T2 */
+        oh_registry_count(OH_KIND_HISTOGRAMS, 0, (int64_t)tally_bytes(&h->layout));
         return t;
+    }
     tally_free(&h->layout, t);
     return NULL;
 }

@@ -98,7 +98,7 @@ oh_status_t oh_pool_new(const oh_pool_options_t *options, oh_pool_t **out) {
     uint32_t class = oh_pool_class(options->largest);
     pool->largest = oh_pool_class_bytes(class);
     pool->class_count = class + 1;
-    oh_store_relaxed(&pool->refs, 1);
+    oh_store_relaxed(&pool->handles, 1);
     oh_store_relaxed(&pool->closed, false);
     oh_nodes_init(&pool->nodes, sizeof(oh_buffer_t));
     oh_store_relaxed(&pool->footprint, 0);
@@ -109,17 +109,21 @@ oh_status_t oh_pool_new(const oh_pool_options_t *options, oh_pool_t **out) {
     oh_freelist_init(&pool->bare.list);
     for (uint32_t i = 0; i < OH_POOL_CLASSES; i++)
         oh_freelist_init(&pool->cached[i].list);
+    const uint64_t value[OH_REGISTRY_VALUES] = {(uintptr_t)pool};
+    if (oh_registry_enter(OH_LIST_POOLS, value, &pool->entry) != OH_OK) {
+        oh_free_aligned(pool);
+        return OH_ENOMEM;
+    }
     *out = pool;
     return OH_OK;
 }
 
 void oh_pool_ref(oh_pool_t *pool) {
-    oh_fetch_add_relaxed(&pool->refs, 1);
+    oh_registry_ref(pool->entry);
 }
 
-void oh_pool_unref(oh_pool_t *pool) {
-    if (oh_fetch_sub_acqrel(&pool->refs, 1) != 1)
-        return;
+static void run_free(oh_reaper_job_t *job) {
+    oh_pool_t *pool = OH_CONTAINER_OF(job, oh_pool_t, retirement);
     uint32_t count = oh_pool_count(pool);
     for (uint32_t i = 0; i < count; i++) {
         oh_buffer_t *b = oh_pool_at(pool, i);
@@ -128,6 +132,39 @@ void oh_pool_unref(oh_pool_t *pool) {
     }
     oh_nodes_free(&pool->nodes);
     oh_free_aligned(pool);
+}
+
+void oh_pool_unref(oh_pool_t *pool) {
+    if (!oh_registry_unref(OH_LIST_POOLS, pool->entry))
+        return;
+    /* A retirement has its reference until it ends: the job is free. */
+    pool->retirement.run = run_free;
+    oh_reaper_push(&pool->retirement);
+}
+
+static oh_pool_t *pool_of(oh_registry_entry_t *entry) {
+    return entry == NULL ? NULL : (oh_pool_t *)(uintptr_t)oh_registry_value(entry, 0);
+}
+
+oh_pool_t *oh_pool_next(uint32_t *name, uint32_t *budget) {
+    return pool_of(oh_registry_next(OH_LIST_POOLS, name, budget));
+}
+
+oh_pool_t *oh_pool_ref_at(uint32_t name, uint32_t generation) {
+    return pool_of(oh_registry_ref_at(OH_LIST_POOLS, name, generation));
+}
+
+bool oh_pool_hold(oh_pool_t *pool) {
+    uint64_t handles = oh_load_relaxed(&pool->handles);
+    do {
+        if (handles == 0)
+            return false;
+    } while (!oh_cas_weak_acqrel_acquire(&pool->handles, &handles, handles + 1));
+    return true;
+}
+
+bool oh_pool_let_go(oh_pool_t *pool) {
+    return oh_fetch_sub_acqrel(&pool->handles, 1) == 1;
 }
 
 void oh_pool_close(oh_pool_t *pool, oh_pool_drop_t drop) {

@@ -29,7 +29,9 @@
  * trim, evict               any                             as put, for each block
  * close                     any, more than once
  * retire                    once, for a reference           wait-free
- * ref, unref                any      unref: acq_rel         wait-free; the last unref frees all
+ * ref, unref                any      unref: acq_rel         wait-free; the last: as reaper_push
+ * next, ref_at              any      acquire                as those of the registry
+ * hold, let_go              any      acq_rel                lock-free
  * at, count, stats          any      acquire                wait-free
  * valid                     alone
  *
@@ -44,6 +46,7 @@
 #include "oh_common.h"
 #include "oh_freelist.h"
 #include "oh_reaper.h"
+#include "oh_registry.h"
 
 #define OH_POOL_SMALLEST    ((uint64_t)64)
 #define OH_POOL_LARGEST_MAX ((uint64_t)1 << 30)
@@ -73,10 +76,11 @@ typedef struct {
     uint64_t largest;
     uint32_t class_count;
 
-    oh_reaper_job_t retirement; /* by retire */
+    oh_reaper_job_t retirement; /* by retire, then by the last unref */
     oh_pool_drop_t drop;
 
-    _Atomic uint64_t refs;
+    oh_registry_entry_t *entry; /* counts the references */
+    _Atomic uint64_t handles;   /* the host's, each with a reference; by hold and drop_handle */
     _Atomic bool closed;
     oh_nodes_t nodes;
 
@@ -104,12 +108,25 @@ typedef struct {
 /* A pool with one reference in *pool. OH_BADARG for options out of range, OH_ENOMEM. */
 oh_status_t oh_pool_new(const oh_pool_options_t *options, oh_pool_t **pool);
 
-/* One more reference; the caller must have one. */
+/* One more reference; the caller must have one. The registry gives others: oh_pool_next. */
 void oh_pool_ref(oh_pool_t *pool);
 
-/* One reference less. The last one frees the pool, all buffers and their blocks; none may be in
- * use. */
+/* One reference less. After the last one the reaper frees the pool, all buffers and their blocks;
+ * none may be in use. O(1): for destructors. */
 void oh_pool_unref(oh_pool_t *pool);
+
+/* The next pool in the registry, with a reference for the caller: see oh_registry_next. Pools are
+ * listed as long as anything refers to them, leases and frozen bytes included. */
+oh_pool_t *oh_pool_next(uint32_t *name, uint32_t *budget);
+
+/* The pool of an entry with a reference, or NULL: see oh_registry_ref_at. */
+oh_pool_t *oh_pool_ref_at(uint32_t name, uint32_t generation);
+
+/* The host's handles of a pool, of which oh_pool_new makes the first. hold: one more, for whoever
+ * has a reference; false if there is none left, which is for good. let_go: one less; true for the
+ * last, after which the caller retires the pool. Both wait-free but for hold's competitors. */
+bool oh_pool_hold(oh_pool_t *pool);
+bool oh_pool_let_go(oh_pool_t *pool);
 
 /* No lease from now on; cached blocks and handles are freed, those out when they come back. */
 void oh_pool_close(oh_pool_t *pool, oh_pool_drop_t drop);

@@ -14,6 +14,7 @@
 #include <erl_nif.h>
 
 #include "../core/oh_common.h"
+#include "../core/oh_registry.h"
 
 /* --- Atoms: nif_atom.ok and so on, made at load --- */
 

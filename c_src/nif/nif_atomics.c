@@ -1,8 +1,13 @@
 /* offheap_atomics: arrays, and operations on one cell. Every function is O(1). */
 #include "nif_atomics.h"
 
+static uint64_t memory(const oh_atomics_t *a) {
+    return sizeof *a + oh_atomics_bytes(a);
+}
+
 static void atomics_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
+    oh_registry_ended(OH_KIND_ATOMICS, memory(obj));
     oh_atomics_free(obj);
 }
 
@@ -58,6 +63,7 @@ ERL_NIF_TERM nif_atomics_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         return enif_make_badarg(env);
     oh_atomics_t *a = enif_alloc_resource(nif_type_atomics, sizeof *a);
     oh_status_t status = oh_atomics_init(a, size, &options);
+    oh_registry_made(OH_KIND_ATOMICS, memory(a));
     /* Memory that is not there is the caller's size too large, as atomics:new/2 has it. */
     ERL_NIF_TERM result = status == OH_OK
                               ? enif_make_resource(env, a)
@@ -93,7 +99,7 @@ ERL_NIF_TERM nif_atomics_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
         enif_make_uint64(env, a->size),
         nif_atomics_make_value(env, a, oh_atomics_greatest(a)),
         nif_atomics_make_value(env, a, oh_atomics_least(a)),
-        enif_make_uint64(env, sizeof *a + oh_atomics_bytes(a)),
+        enif_make_uint64(env, memory(a)),
         a->kind == OH_ATOMICS_FLOAT ? nif_atom.float_ : nif_atom.integer,
         enif_make_uint(env, a->bits),
         overflow(a),

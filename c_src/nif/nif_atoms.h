@@ -78,6 +78,13 @@ ATOM(blake2b)
 ATOM(sha256)
 ATOM(sha512)
 
+/* the registry, with the kinds it counts */
+#define OH_KIND_ATOM(upper, lower) ATOM_NAMED(kind_##lower, #lower)
+OH_KIND_MAP(OH_KIND_ATOM)
+#undef OH_KIND_ATOM
+ATOM(stores)
+ATOM(gone)
+
 /* store */
 ATOM_NAMED(public_, "public")
 ATOM_NAMED(protected_, "protected")

@@ -3,8 +3,13 @@
 #include "nif.h"
 #include "nif_bits.h"
 
+static uint64_t memory(const oh_bitset_t *b) {
+    return sizeof *b + oh_bitset_memory(b);
+}
+
 static void bitset_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
+    oh_registry_ended(OH_KIND_BITSETS, memory(obj));
     oh_bitset_free(obj);
 }
 
@@ -27,6 +32,7 @@ static ERL_NIF_TERM make_bool(bool value) {
 static ERL_NIF_TERM make_bitset(ErlNifEnv *env, uint64_t size, const ErlNifBinary *bytes) {
     oh_bitset_t *b = enif_alloc_resource(nif_type_bitset, sizeof *b);
     oh_status_t status = oh_bitset_init(b, size);
+    oh_registry_made(OH_KIND_BITSETS, memory(b));
     if (status == OH_OK && bytes != NULL)
         status = oh_bitset_from_bytes(b, bytes->data);
     /* Memory that is not there is the caller's size too large, as atomics:new/2 has it. */
@@ -61,7 +67,7 @@ ERL_NIF_TERM nif_bitset_memory(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     oh_bitset_t *b;
     if (!get_bitset(env, argv[0], &b))
         return enif_make_badarg(env);
-    return enif_make_uint64(env, sizeof *b + oh_bitset_memory(b));
+    return enif_make_uint64(env, memory(b));
 }
 
 /* bitset_test(Set, Index) */

@@ -11,8 +11,13 @@ typedef struct {
     uint32_t salt;
 } bloom_filter_t;
 
+static uint64_t memory(const bloom_filter_t *f) {
+    return sizeof *f + oh_bitset_memory(&f->filter.bits);
+}
+
 static void bloom_filter_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
+    oh_registry_ended(OH_KIND_BLOOM_FILTERS, memory(obj));
     oh_bloom_filter_free(&((bloom_filter_t *)obj)->filter);
 }
 
@@ -35,6 +40,7 @@ static ERL_NIF_TERM make_filter(ErlNifEnv *env, const ERL_NIF_TERM argv[],
     bloom_filter_t *f = enif_alloc_resource(nif_type_bloom_filter, sizeof *f);
     f->salt = salt;
     oh_status_t status = oh_bloom_filter_init(&f->filter, bits, hashes);
+    oh_registry_made(OH_KIND_BLOOM_FILTERS, memory(f));
     if (status == OH_OK && bytes != NULL)
         status = oh_bitset_from_bytes(&f->filter.bits, bytes->data);
     ERL_NIF_TERM result = status == OH_OK
@@ -102,7 +108,7 @@ ERL_NIF_TERM nif_bloom_filter_shape(ErlNifEnv *env, int argc, const ERL_NIF_TERM
         return enif_make_badarg(env);
     return enif_make_tuple4(env, enif_make_uint64(env, f->filter.bits.size),
                             enif_make_uint(env, f->filter.hashes), enif_make_uint(env, f->salt),
-                            enif_make_uint64(env, sizeof *f + oh_bitset_memory(&f->filter.bits)));
+                            enif_make_uint64(env, memory(f)));
 }
 
 /* bloom_filter_to_binary(Filter, Header). Large ones on a dirty scheduler. */

@@ -35,11 +35,17 @@
 #include "../core/oh_buffer.h"
 #include "../core/oh_pool.h"
 
-/* Both H and P. */
+/* H, and the most of P. */
 typedef struct {
     oh_pool_t *pool;
     oh_buffer_t *buffer;
 } nif_buffer_t;
+
+/* P, and where the registry has its block: NULL if memory for that was out. */
+typedef struct {
+    nif_buffer_t of;
+    oh_registry_entry_t *entry;
+} nif_payload_t;
 
 /* A lease term taken apart. */
 typedef struct {

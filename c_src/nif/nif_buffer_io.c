@@ -176,9 +176,14 @@ static ERL_NIF_TERM frozen_bytes(ErlNifEnv *env, const nif_lease_t *lease, uint6
 }
 
 static void make_payload(const nif_lease_t *lease) {
-    nif_buffer_t *p = enif_alloc_resource(nif_type_payload, sizeof *p);
-    *p = *lease->handle;
-    oh_pool_ref(p->pool);
+    nif_payload_t *p = enif_alloc_resource(nif_type_payload, sizeof *p);
+    *p = (nif_payload_t){.of = *lease->handle};
+    oh_pool_ref(p->of.pool);
+    uint64_t start = (uintptr_t)lease->buffer->data;
+    const uint64_t value[OH_REGISTRY_VALUES] = {start, start + oh_buffer_capacity(lease->buffer),
+                                                (uintptr_t)p};
+    if (oh_registry_enter(OH_LIST_FROZEN, value, &p->entry) != OH_OK)
+        p->entry = NULL;
     oh_store_release(&lease->buffer->payload, p); /* R6: pairs with A6 */
 }
 

@@ -24,7 +24,14 @@ static void permit_owner_down(ErlNifEnv *env, void *obj, ErlNifPid *pid, ErlNifM
     oh_permit_release(&((permit_t *)obj)->permit);
 }
 
-ErlNifResourceTypeInit nif_type_init_concurrency_limiter = {.members = 0};
+static void concurrency_limiter_destroy(ErlNifEnv *env, void *obj) {
+    (void)env;
+    (void)obj;
+    oh_registry_ended(OH_KIND_CONCURRENCY_LIMITERS, sizeof(oh_concurrency_limiter_t));
+}
+
+ErlNifResourceTypeInit nif_type_init_concurrency_limiter = {.dtor = concurrency_limiter_destroy,
+                                                            .members = 1};
 ErlNifResourceTypeInit nif_type_init_permit = {
     .dtor = permit_destroy, .down = permit_owner_down, .members = 3};
 
@@ -39,6 +46,7 @@ ERL_NIF_TERM nif_concurrency_limiter_new(ErlNifEnv *env, int argc, const ERL_NIF
     if (!nif_get_unsigned(env, argv[0], &limit))
         return enif_make_badarg(env);
     oh_concurrency_limiter_t *l = enif_alloc_resource(nif_type_concurrency_limiter, sizeof *l);
+    oh_registry_made(OH_KIND_CONCURRENCY_LIMITERS, sizeof *l);
     oh_status_t status = oh_concurrency_limiter_init(l, limit);
     ERL_NIF_TERM result = status == OH_OK ? enif_make_resource(env, l) : nif_status(env, status, 0);
     enif_release_resource(l);

@@ -17,8 +17,13 @@
 #define CELLS_PER_EXCHANGE 20
 #define CELLS_PER_ELEMENT  10
 
+static uint64_t memory(const oh_counters_t *c) {
+    return sizeof *c + oh_counters_bytes(c);
+}
+
 static void counters_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
+    oh_registry_ended(OH_KIND_COUNTERS, memory(obj));
     oh_counters_free(obj);
 }
 
@@ -61,6 +66,7 @@ ERL_NIF_TERM nif_counters_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     }
     oh_counters_t *c = enif_alloc_resource(nif_type_counters, sizeof *c);
     oh_status_t status = oh_counters_init(c, size, stripes);
+    oh_registry_made(OH_KIND_COUNTERS, memory(c));
     /* Memory that is not there is the caller's size too large, as counters:new/2 has it. */
     ERL_NIF_TERM result = status == OH_OK
                               ? enif_make_resource(env, c)
@@ -130,7 +136,7 @@ ERL_NIF_TERM nif_counters_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     ERL_NIF_TERM values[] = {
         enif_make_uint64(env, c->size),
         enif_make_uint64(env, oh_counters_stripes(c)),
-        enif_make_uint64(env, sizeof *c + oh_counters_bytes(c)),
+        enif_make_uint64(env, memory(c)),
     };
     ERL_NIF_TERM map;
     enif_make_map_from_arrays(env, keys, values, 3, &map);

@@ -10,6 +10,7 @@
 /* No worker is inside: one would hold a term. */
 static void file_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
+    oh_registry_ended(OH_KIND_FILES, sizeof(oh_file_t));
     bool finisher = false;
     if (oh_file_close(obj, &finisher) == OH_OK && finisher)
         oh_file_finish_later(obj);
@@ -68,6 +69,7 @@ ERL_NIF_TERM nif_file_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     name[path.size] = 0;
     oh_file_t *file = enif_alloc_resource(nif_type_file, sizeof *file);
     oh_file_init(file);
+    oh_registry_made(OH_KIND_FILES, sizeof *file);
     int error_number = 0;
     oh_status_t status = oh_file_open(file, name, how, &error_number);
     ERL_NIF_TERM result = status == OH_OK ? nif_ok(env, enif_make_resource(env, file))

@@ -79,7 +79,13 @@ typedef struct {
     unsigned char room[sizeof(oh_hash_t) + 64]; /* the hash, at the first multiple of 64 */
 } hash_t;
 
-ErlNifResourceTypeInit nif_type_init_hash = {.members = 0};
+static void hash_destroy(ErlNifEnv *env, void *obj) {
+    (void)env;
+    (void)obj;
+    oh_registry_ended(OH_KIND_HASHES, sizeof(hash_t));
+}
+
+ErlNifResourceTypeInit nif_type_init_hash = {.dtor = hash_destroy, .members = 1};
 
 static oh_hash_t *hash_of(hash_t *hash) {
     return (oh_hash_t *)oh_align_up((uintptr_t)hash->room, 64);
@@ -107,6 +113,7 @@ ERL_NIF_TERM nif_hash_init(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     if (!get_spec(env, argv, &spec))
         return enif_make_badarg(env);
     hash_t *hash = enif_alloc_resource(nif_type_hash, sizeof *hash);
+    oh_registry_made(OH_KIND_HASHES, sizeof *hash);
     atomic_init(&hash->state, STATE_IDLE);
     oh_status_t status = oh_hash_init(hash_of(hash), &spec);
     ERL_NIF_TERM result =

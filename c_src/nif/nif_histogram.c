@@ -12,6 +12,7 @@
 static void histogram_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
     oh_histogram_free(&((nif_histogram_t *)obj)->histogram);
+    oh_registry_count(OH_KIND_HISTOGRAMS, 0, -(int64_t)sizeof(nif_histogram_t));
 }
 
 ErlNifResourceTypeInit nif_type_init_histogram = {.dtor = histogram_destroy, .members = 1};
@@ -27,6 +28,7 @@ bool nif_histogram_get_outside(ErlNifEnv *env, const nif_histogram_t *h, ERL_NIF
 nif_histogram_t *nif_histogram_alloc(bool saturates) {
     nif_histogram_t *h = enif_alloc_resource(nif_type_histogram, sizeof *h);
     *h = (nif_histogram_t){.saturates = saturates};
+    oh_registry_count(OH_KIND_HISTOGRAMS, 0, sizeof *h); /* the core counts the rest */
     return h;
 }
 

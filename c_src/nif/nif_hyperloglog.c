@@ -14,8 +14,13 @@ typedef struct {
     uint32_t salt;
 } hyperloglog_t;
 
+static uint64_t memory(const hyperloglog_t *h) {
+    return sizeof *h + oh_hyperloglog_registers(&h->sketch);
+}
+
 static void hyperloglog_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
+    oh_registry_ended(OH_KIND_HYPERLOGLOGS, memory(obj));
     oh_hyperloglog_free(&((hyperloglog_t *)obj)->sketch);
 }
 
@@ -38,6 +43,7 @@ static ERL_NIF_TERM make_sketch(ErlNifEnv *env, const ERL_NIF_TERM argv[],
     hyperloglog_t *h = enif_alloc_resource(nif_type_hyperloglog, sizeof *h);
     h->salt = salt;
     oh_status_t status = oh_hyperloglog_init(&h->sketch, precision);
+    oh_registry_made(OH_KIND_HYPERLOGLOGS, memory(h));
     if (status == OH_OK && bytes != NULL) {
         charge(env, h);
         status = bytes->size == oh_hyperloglog_registers(&h->sketch)

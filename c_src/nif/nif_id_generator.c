@@ -8,7 +8,13 @@
 #define IDS_PER_MS 100000
 
 /* The whole generator is a small header: it stands in the resource. */
-ErlNifResourceTypeInit nif_type_init_id_generator = {.members = 0};
+static void id_generator_destroy(ErlNifEnv *env, void *obj) {
+    (void)env;
+    (void)obj;
+    oh_registry_ended(OH_KIND_ID_GENERATORS, sizeof(oh_id_generator_t));
+}
+
+ErlNifResourceTypeInit nif_type_init_id_generator = {.dtor = id_generator_destroy, .members = 1};
 
 static bool get_generator(ErlNifEnv *env, ERL_NIF_TERM term, oh_id_generator_t **out) {
     return enif_get_resource(env, term, nif_type_id_generator, (void **)out);
@@ -31,6 +37,7 @@ ERL_NIF_TERM nif_id_generator_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     layout.epoch_ms = epoch_ms;
     layout.ahead_ms = ahead_ms;
     oh_id_generator_t *g = enif_alloc_resource(nif_type_id_generator, sizeof *g);
+    oh_registry_made(OH_KIND_ID_GENERATORS, sizeof *g);
     oh_status_t status = oh_id_generator_init(g, &layout);
     ERL_NIF_TERM result = status == OH_OK ? enif_make_resource(env, g) : nif_status(env, status, 0);
     enif_release_resource(g);

@@ -8,6 +8,7 @@
 #include "../core/oh_epoch.h"
 #include "../core/oh_names.h"
 #include "../core/oh_reaper.h"
+#include "../core/oh_registry.h"
 
 nif_atoms_t nif_atom;
 
@@ -37,16 +38,17 @@ static bool open_resource_types(ErlNifEnv *env) {
 
 /*
  * What one load hands to the next (priv_data), so that old and new code share the memory
- * reclamation and the names of tables: a handle may be used by both at once. A library whose
- * oh_epoch_domain_t or oh_names_t has another layout must raise the version; it then refuses to be
- * loaded over the old one, and the node must be restarted.
+ * reclamation, the names of tables and the registry: a handle may be used by both at once. A library
+ * whose oh_epoch_domain_t, oh_names_t or oh_registry_t has another layout must raise the version; it
+ * then refuses to be loaded over the old one, and the node must be restarted.
  */
-#define SHARED_VERSION 2
+#define SHARED_VERSION 3
 
 typedef struct {
     uint32_t version;
     oh_epoch_domain_t *epoch_domain;
     oh_names_t *names;
+    oh_registry_t *registry;
 } shared_t;
 
 /* What load returns to erlang:load_nif/2, which reports it as "... (N)"; the text for each stands
@@ -71,6 +73,8 @@ static int start(ErlNifEnv *env, shared_t *shared) {
         return LOAD_MEMORY;
     shared->epoch_domain = oh_epoch_domain;
     shared->names = oh_names;
+    oh_registry_attach(shared->registry);
+    shared->registry = oh_registry;
     make_atoms(env);
     if (!nif_size_init())
         return LOAD_TERMS;

@@ -4,7 +4,8 @@
 #include "../core/oh_buffer.h"
 
 typedef struct {
-    oh_pool_t *body;
+    oh_pool_t *body; /* with a reference */
+    bool holds;      /* false: made by a listing when no handle was left */
 } pool_t;
 
 /* Buffers that info and sweep look at on a normal scheduler: about 0.2 ms at the most. */
@@ -13,7 +14,11 @@ typedef struct {
 /* Cached blocks go soon; leased and frozen ones when they come back. */
 static void pool_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    oh_pool_retire(((pool_t *)obj)->body, nif_buffer_drop);
+    pool_t *resource = obj;
+    if (resource->holds && oh_pool_let_go(resource->body))
+        oh_pool_retire(resource->body, nif_buffer_drop);
+    else
+        oh_pool_unref(resource->body);
 }
 
 ErlNifResourceTypeInit nif_type_init_pool = {.dtor = pool_destroy, .members = 1};
@@ -24,6 +29,16 @@ static bool get_pool(ErlNifEnv *env, ERL_NIF_TERM term, oh_pool_t **pool) {
         return false;
     *pool = resource->body;
     return true;
+}
+
+/* Takes the caller's reference to the pool. */
+static ERL_NIF_TERM make_handle(ErlNifEnv *env, oh_pool_t *body, bool holds) {
+    pool_t *resource = enif_alloc_resource(nif_type_pool, sizeof *resource);
+    resource->body = body;
+    resource->holds = holds;
+    ERL_NIF_TERM result = enif_make_resource(env, resource);
+    enif_release_resource(resource);
+    return result;
 }
 
 /* pool_new(MaxBytes | infinity, Largest) */
@@ -39,11 +54,7 @@ ERL_NIF_TERM nif_pool_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_status_t status = oh_pool_new(&options, &body);
     if (status != OH_OK)
         return nif_status(env, status == OH_ENOMEM ? OH_LIMIT : status, 0);
-    pool_t *resource = enif_alloc_resource(nif_type_pool, sizeof *resource);
-    resource->body = body;
-    ERL_NIF_TERM result = enif_make_resource(env, resource);
-    enif_release_resource(resource);
-    return result;
+    return make_handle(env, body, true);
 }
 
 /* --- Leasing --- */
@@ -132,11 +143,17 @@ ERL_NIF_TERM nif_pool_sweep(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     return enif_make_uint64(env, nif_buffer_sweep(env, pool, 0, count));
 }
 
-/* pool_info(Pool) */
-ERL_NIF_TERM nif_pool_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    oh_pool_t *pool;
-    if (!get_pool(env, argv[0], &pool))
-        return enif_make_badarg(env);
+/* The pool of an entry, argv: Name, Generation, with a reference; NULL if it is gone. */
+static bool get_listed(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_pool_t **pool) {
+    unsigned name, generation;
+    if (!enif_get_uint(env, argv[0], &name) || !enif_get_uint(env, argv[1], &generation))
+        return false;
+    *pool = oh_pool_ref_at(name, generation);
+    return true;
+}
+
+/* What a pool holds; on a dirty scheduler by the same call, pool_info, again. */
+static ERL_NIF_TERM info(ErlNifEnv *env, oh_pool_t *pool, int argc, const ERL_NIF_TERM argv[]) {
     uint32_t count = oh_pool_count(pool);
     if (count > LOOK_INLINE && nif_on_scheduler())
         return enif_schedule_nif(env, "pool_info", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_pool_info, argc,
@@ -177,6 +194,59 @@ ERL_NIF_TERM nif_pool_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     values[ENTRIES + 1] = oh_pool_is_closed(pool) ? nif_atom.true_ : nif_atom.false_;
     enif_make_map_from_arrays(env, keys, values, ENTRIES + 2, &map);
     return map;
+}
+
+/* pool_info(Pool); pool_info(Name, Generation) -> the same of the pool of an entry of the registry, or
+ * gone: no handle is made, so that who looks all the time keeps no pool. */
+ERL_NIF_TERM nif_pool_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    oh_pool_t *pool;
+    if (argc == 1)
+        return get_pool(env, argv[0], &pool) ? info(env, pool, argc, argv) : enif_make_badarg(env);
+    if (!get_listed(env, argv, &pool))
+        return enif_make_badarg(env);
+    if (pool == NULL)
+        return nif_atom.gone;
+    ERL_NIF_TERM result = info(env, pool, argc, argv);
+    oh_pool_unref(pool);
+    return result;
+}
+
+/* --- Those that there are --- */
+
+/* Entries of the registry that one call looks at: about 50 us. */
+#define LIST_BUDGET 512
+
+/* pool_list(Name) -> {Name | done, [{Name, Generation, Held}]}: the pools in the registry from the
+ * entry Name on; Held is false if nobody has a handle any more, but a lease or a binary is left.
+ * Erlang loops. */
+ERL_NIF_TERM nif_pool_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    unsigned name;
+    if (!enif_get_uint(env, argv[0], &name))
+        return enif_make_badarg(env);
+    uint32_t budget = LIST_BUDGET;
+    ERL_NIF_TERM list = enif_make_list(env, 0);
+    for (oh_pool_t *pool; (pool = oh_pool_next(&name, &budget)) != NULL;) {
+        ERL_NIF_TERM item = enif_make_tuple3(
+            env, enif_make_uint(env, pool->entry->name),
+            enif_make_uint(env, oh_registry_generation(pool->entry)),
+            oh_load_acquire(&pool->handles) > 0 ? nif_atom.true_ : nif_atom.false_);
+        oh_pool_unref(pool);
+        list = enif_make_list_cell(env, item, list);
+    }
+    nif_charge(env, LIST_BUDGET - budget, 20 * LIST_BUDGET);
+    return enif_make_tuple2(
+        env, name == OH_REGISTRY_END ? nif_atom.done : enif_make_uint(env, name), list);
+}
+
+/* pool_at(Name, Generation) -> a handle of the pool of that entry, or gone. It is as good as any
+ * other if somebody has one; else the pool is closed, and the handle is for looking. */
+ERL_NIF_TERM nif_pool_at(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    oh_pool_t *pool;
+    if (!get_listed(env, argv, &pool))
+        return enif_make_badarg(env);
+    return pool == NULL ? nif_atom.gone : make_handle(env, pool, oh_pool_hold(pool));
 }
 
 /* pool_trim(Pool): on a dirty scheduler. */

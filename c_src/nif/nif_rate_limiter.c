@@ -3,11 +3,17 @@
 
 #include <sodium.h>
 
+/* What does not change: without the keys' table. */
+static uint64_t memory(const rate_limiter_t *l) {
+    return sizeof *l + oh_rate_limiter_bytes(&l->array);
+}
+
 static void rate_limiter_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
     rate_limiter_t *l = obj;
+    oh_registry_ended(OH_KIND_RATE_LIMITERS, memory(l));
     oh_rate_limiter_free(&l->array);
-    store_free_table(l->keys.table);
+    store_free_table(&l->keys, OH_LIST_LIMITERS);
 }
 
 ErlNifResourceTypeInit nif_type_init_rate_limiter = {.dtor = rate_limiter_destroy, .members = 1};
@@ -28,6 +34,7 @@ static bool get_rate(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_rate_t *rate)
 
 /* The limiter's term; the caller's own reference goes. */
 static ERL_NIF_TERM make_limiter(ErlNifEnv *env, rate_limiter_t *l, oh_status_t status) {
+    oh_registry_made(OH_KIND_RATE_LIMITERS, memory(l));
     /* Memory that is not there is the caller's size too large, as for atomics. */
     ERL_NIF_TERM result = status == OH_OK
                               ? enif_make_resource(env, l)
@@ -57,8 +64,10 @@ ERL_NIF_TERM nif_rate_limiter_new_keyed(ErlNifEnv *env, int argc, const ERL_NIF_
     rate_limiter_t *l = enif_alloc_resource(nif_type_rate_limiter, sizeof *l);
     l->array = (oh_rate_limiter_t){.rate = rate};
     /* Keys may be chosen by attackers: they must not know which collide. */
-    l->keys = (store_t){.table = oh_table_new(&store_ops, 1, randombytes_random()), .keypos = 1};
-    return make_limiter(env, l, l->keys.table == NULL ? OH_ENOMEM : OH_OK);
+    l->keys = (store_t){.keypos = 1};
+    return make_limiter(
+        env, l,
+        store_new_table(&l->keys, OH_LIST_LIMITERS, nif_atom.undefined, randombytes_random()));
 }
 
 /* --- Calls --- */

@@ -9,11 +9,11 @@
 
 RESOURCE(atomics, 2)
 RESOURCE(hash, 2)
-RESOURCE(pool, 1)
+RESOURCE(pool, 2)
 RESOURCE(buffer, 1)
-RESOURCE(payload, 1)
+RESOURCE(payload, 2)
 RESOURCE(file, 1)
-RESOURCE(store, 3)
+RESOURCE(store, 4)
 
 /* counters */
 RESOURCE(counters, 1)
@@ -21,7 +21,7 @@ RESOURCE(counters, 1)
 /* id generators */
 RESOURCE(id_generator, 1)
 
-RESOURCE(rate_limiter, 1)
+RESOURCE(rate_limiter, 2)
 RESOURCE(concurrency_limiter, 1)
 RESOURCE(permit, 1)
 

@@ -12,17 +12,37 @@ void store_close_table(oh_table_t *table) {
     }
 }
 
-void store_free_table(oh_table_t *table) {
-    if (table == NULL)
+oh_status_t store_new_table(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt) {
+    s->entry = NULL;
+    s->table = oh_table_new(&store_ops, s->keypos, salt);
+    if (s->table == NULL)
+        return OH_ENOMEM;
+    const uint64_t value[OH_REGISTRY_VALUES] = {(uintptr_t)s->table, name};
+    if (oh_registry_enter(list, value, &s->entry) == OH_OK)
+        return OH_OK;
+    store_close_table(s->table);
+    oh_table_free(s->table);
+    s->table = NULL;
+    return OH_ENOMEM;
+}
+
+void store_unref(oh_list_t list, oh_registry_entry_t *entry) {
+    oh_table_t *table = (oh_table_t *)(uintptr_t)oh_registry_value(entry, 0);
+    if (!oh_registry_unref(list, entry))
         return;
     store_close_table(table);
     oh_table_free(table);
 }
 
+void store_free_table(store_t *s, oh_list_t list) {
+    if (s->entry != NULL)
+        store_unref(list, s->entry);
+}
+
 static void store_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
     store_t *s = obj;
-    store_free_table(s->table);
+    store_free_table(s, OH_LIST_STORES);
     store_free_heir(oh_load_relaxed(&s->heir));
 }
 
@@ -87,8 +107,7 @@ ERL_NIF_TERM nif_store_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     if (!enif_is_atom(env, argv[0]) || !get_options(env, argv[1], &start) ||
         !enif_get_uint(env, argv[3], &salt))
         return enif_make_badarg(env);
-    start.table = oh_table_new(&store_ops, start.keypos, salt);
-    if (start.table == NULL)
+    if (store_new_table(&start, OH_LIST_STORES, argv[0], salt) != OH_OK)
         return nif_raise(env, nif_atom.status_system_limit);
     store_t *s = enif_alloc_resource(nif_type_store, sizeof *s);
     memcpy(s, &start, sizeof *s);
@@ -128,12 +147,16 @@ ERL_NIF_TERM nif_store_rename(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
         return enif_make_badarg(env);
     if (!s->has_name) {
         oh_store_release(&s->named.name, argv[1]);
+        oh_registry_set_value(s->entry, 1, argv[1]);
         return argv[0];
     }
     oh_status_t status = oh_names_rename(&s->named, argv[1]);
     if (status == OH_ENOMEM || status == OH_LIMIT)
         return nif_raise(env, nif_atom.status_system_limit);
-    return status == OH_OK ? argv[1] : enif_make_badarg(env);
+    if (status != OH_OK)
+        return enif_make_badarg(env);
+    oh_registry_set_value(s->entry, 1, argv[1]);
+    return argv[1];
 }
 
 /* store_whereis(Name): the reference of the named table, or undefined. O(1) */

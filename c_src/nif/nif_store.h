@@ -50,6 +50,7 @@ typedef struct {
  */
 typedef struct {
     oh_table_t *table;
+    oh_registry_entry_t *entry; /* the table's in the registry; or NULL, as the table */
     oh_named_t named;
     uint32_t keypos; /* one-based */
     store_type_t type;
@@ -163,8 +164,13 @@ oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_ent
 bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_table_stats_t *stats,
                  ERL_NIF_TERM *next);
 
-/* Closes a table, if it is not, and frees it; NULL is allowed. For destructors: O(1). */
-void store_free_table(oh_table_t *table);
+/* A new table for s, in the list of the registry under a name, an atom. OH_ENOMEM: then s has none. */
+oh_status_t store_new_table(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt);
+/* Ends s's reference to its table, if it has one. For destructors: O(1). */
+void store_free_table(store_t *s, oh_list_t list);
+/* Ends a reference to a table in the registry. The last one closes the table, if it is not, and
+ * frees it. O(1). */
+void store_unref(oh_list_t list, oh_registry_entry_t *entry);
 /* Closes the table: its entries are gone at once, and freed in the background. O(1) */
 void store_close_table(oh_table_t *table);
 

@@ -71,8 +71,19 @@ NIF(pool_lease, 2, 0)
 NIF(pool_lease, 3, 0)
 NIF(pool_sweep, 1, 0)
 NIF(pool_info, 1, 0)
+NIF(pool_info, 2, 0)
+NIF(pool_list, 1, 0)
+NIF(pool_at, 2, 0)
 NIF(pool_trim, 1, DIRTY_CPU)
 NIF(pool_close, 1, DIRTY_CPU)
+
+/* the registry */
+NIF(registry_counts, 0, 0)
+NIF(registry_list, 2, 0)
+NIF(registry_stats, 4, 0)
+NIF(registry_frozen, 2, 0)
+NIF(registry_find, 1, 0)
+NIF(binary_address, 1, 0)
 
 /* buffers */
 NIF(buffer_write, 3, 0)

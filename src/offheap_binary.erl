@@ -12,7 +12,8 @@
 %% its capacity. If others refer to it as well, a copy frees nothing until they let go.
 -module(offheap_binary).
 
--export([referenced_byte_size/1, compact/1, compact/2, compact_term/1, compact_term/2, waste/1]).
+-export([referenced_byte_size/1, compact/1, compact/2, compact_term/1, compact_term/2, waste/1,
+         process_waste/1]).
 -export_type([option/0, waste/0, parent/0, process_waste/0]).
 
 -type option() :: {factor, number()} | {min_waste_bytes, non_neg_integer()}.
@@ -182,34 +183,38 @@ changed(_, _, _) ->
 either(same, Term) -> Term;
 either({new, Term}, _) -> Term.
 
-%% @doc What memory the binaries in a term pin, and how much of it they use; or, for a local pid, what
-%% the process pins.
+%% @doc What memory the binaries in a term pin, and how much of it they use.
 %%
-%% Of a term: `bytes', the memory of all binaries that parts of the term refer to, each once; `used', the
-%% bytes of it that the term shows; `waste', the rest. `parents' tells it of each binary, the greatest
+%% `bytes' is the memory of all binaries that parts of the term refer to, each once; `used' the
+%% bytes of it that the term shows; `waste' the rest. `parents' tells it of each binary, the greatest
 %% waste first; `slices' is how many parts of the term refer to it. The kind is `frozen' for a buffer's
 %% block; `unknown' for what could not be told apart from others, as constants in code: such are
 %% reported for each slice that pins more than it is. Binaries on the process's heap do not count. Lists, tuples, maps and what
 %% funs enclose are looked into; as for time, see {@link compact_term/2}.
 %%
-%% Of a process, from outside it cannot be seen how much of a binary is used: `bytes' and, the largest
-%% first, `parents', with the number of references that the process has. `undefined' if it does not
-%% run.
-%%
-%% Which binaries are the same is told by `process_info(Pid, binary)', which lists all that the process
-%% refers to at once. Not for use all the time.
--spec waste(pid()) -> process_waste() | undefined; (term()) -> waste().
-waste(Pid) when is_pid(Pid) ->
-    node(Pid) =:= node() orelse error(badarg),
-    case process_info(Pid, binary) of
-        {binary, References} -> process_waste(References);
-        undefined -> undefined
-    end;
+%% Which binaries are the same is told by `process_info(self(), binary)', which lists all that the
+%% process refers to at once. Not for use all the time.
+-spec waste(term()) -> waste().
 waste(Term) ->
     Slices = slices(Term, []),
     Parents = lists:sort(ordinary_parents() ++ frozen_parents()),
     {Found, Lost} = find_parents(Slices, Parents, 0, []),
     report(unite(lists:sort(Found), unknown(Lost))).
+
+%% @doc What memory a local process pins; `undefined' if it does not run.
+%%
+%% `bytes' is that of all binaries to which the process refers, each once; `parents', the largest first,
+%% says it of each, and the number of `references' that the process has. From outside it cannot be seen
+%% how much of a binary is used: {@link waste/1} tells, called by the process itself.
+%%
+%% Takes a signal to the process and back, as `process_info(Pid, binary)', which lists all references at
+%% once. Not for use all the time. Raises `badarg' for other terms.
+-spec process_waste(pid()) -> process_waste() | undefined.
+process_waste(Pid) ->
+    case process_info(Pid, binary) of
+        {binary, References} -> owned(References);
+        undefined -> undefined
+    end.
 
 %% --- A term's ---
 
@@ -295,7 +300,7 @@ largest(Key, Maps) ->
 
 %% --- A process's ---
 
-process_waste(References) ->
+owned(References) ->
     Counts = lists:foldl(fun({Id, Bytes, _}, Acc) ->
                                  maps:update_with({Id, Bytes}, fun(N) -> N + 1 end, 1, Acc)
                          end, #{}, References),

@@ -26,7 +26,7 @@ defmodule Offheap.Binary do
   @typedoc "What a term pins; see `waste/1`."
   @type waste :: :offheap_binary.waste()
 
-  @typedoc "What a process pins; see `waste/1`."
+  @typedoc "What a process pins; see `process_waste/1`."
   @type process_waste :: :offheap_binary.process_waste()
 
   @doc """
@@ -89,10 +89,7 @@ defmodule Offheap.Binary do
   def compact_term(term, opts \\ []), do: :offheap_binary.compact_term(term, opts)
 
   @doc """
-  What memory the binaries in a term pin, and how much of it they use; or, for a local pid, what the
-  process pins.
-
-  Of a term:
+  What memory the binaries in a term pin, and how much of it they use.
 
     * `:bytes` - the memory of all binaries that parts of the term refer to, each once; `:used` - the
       bytes of it that the term shows; `:waste` - the rest.
@@ -104,12 +101,8 @@ defmodule Offheap.Binary do
   Binaries on the process's heap do not count. Lists, tuples, maps and what funs enclose are looked into;
   as for time, see `compact_term/2`.
 
-  Of a process, from outside it cannot be seen how much of a binary is used: `:bytes` and, the largest
-  first, `:parents`, each with `:kind`, `:bytes` and `:references`, the number of references that the
-  process has. `:undefined` for a process that does not run.
-
-  Which binaries are the same is told by `Process.info(pid, :binary)`, which lists all that the process
-  refers to at once. Not for use all the time.
+  Which binaries are the same is told by `Process.info(self(), :binary)`, which lists all that the
+  process refers to at once. Not for use all the time.
 
       iex> message = :binary.copy("0123456789", 100_000)
       iex> slices = for i <- 0..9, do: binary_part(message, i * 100, 100)
@@ -121,7 +114,27 @@ defmodule Offheap.Binary do
         parents: [%{kind: :binary, bytes: 1_000_000, used: 1000, waste: 999_000, slices: 10}]
       }
   """
-  @spec waste(pid()) :: process_waste() | :undefined
   @spec waste(term()) :: waste()
-  defdelegate waste(term_or_pid), to: :offheap_binary
+  defdelegate waste(term), to: :offheap_binary
+
+  @doc """
+  What memory a local process pins; `:undefined` if it does not run.
+
+    * `:bytes` - the memory of all binaries to which the process refers, each once.
+    * `:parents` - the same of each, the largest first, with `:kind`, `:binary` or `:frozen` for a
+      buffer's block, and `:references`, how many the process has.
+
+  From outside it cannot be seen how much of a binary is used: `waste/1` tells, called by the process
+  itself.
+
+  Takes a signal to the process and back, as `Process.info(pid, :binary)`, which lists all references at
+  once. Not for use all the time. Raises `ArgumentError` for other terms.
+
+      iex> message = :binary.copy("0123456789", 100_000)
+      iex> %{bytes: bytes} = Offheap.Binary.process_waste(self())
+      iex> bytes >= byte_size(message)
+      true
+  """
+  @spec process_waste(pid()) :: process_waste() | :undefined
+  defdelegate process_waste(pid), to: :offheap_binary
 end

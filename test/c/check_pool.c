@@ -262,6 +262,51 @@ START_TEST(stats_add_up) {
 }
 END_TEST
 
+/* The pools in the registry, with how often *wanted is among them. */
+static uint32_t listed(const oh_pool_t *wanted, uint32_t *found) {
+    uint32_t name = 0, count = 0;
+    *found = 0;
+    while (name != OH_REGISTRY_END) {
+        uint32_t budget = 1;
+        oh_pool_t *p = oh_pool_next(&name, &budget);
+        if (p == NULL)
+            continue;
+        count++;
+        *found += p == wanted;
+        oh_pool_unref(p);
+    }
+    return count;
+}
+
+START_TEST(the_registry_lists_a_pool_while_it_is_referred_to) {
+    uint32_t found;
+    ck_assert_uint_eq(listed(NULL, &found), 0);
+    make(OH_POOL_NO_CAP, 4096);
+    uint32_t name = pool->entry->name, generation = oh_registry_generation(pool->entry);
+    ck_assert_uint_eq(listed(pool, &found), 1);
+    ck_assert_uint_eq(found, 1);
+    ck_assert_ptr_eq(oh_pool_ref_at(name, generation), pool);
+    oh_pool_close(pool, drop);
+    oh_pool_unref(pool);
+    ck_assert_uint_eq(listed(pool, &found), 1);
+    oh_pool_unref(pool);
+    pool = NULL;
+    ck_assert_uint_eq(listed(NULL, &found), 0);
+    ck_assert_ptr_null(oh_pool_ref_at(name, generation));
+    ck_assert(oh_registry_valid());
+}
+END_TEST
+
+START_TEST(a_pool_without_handles_never_gets_one_again) {
+    make(OH_POOL_NO_CAP, 4096);
+    ck_assert(oh_pool_hold(pool));
+    ck_assert(!oh_pool_let_go(pool));
+    ck_assert(oh_pool_let_go(pool));
+    ck_assert(!oh_pool_hold(pool));
+    ck_assert(!oh_pool_hold(pool));
+}
+END_TEST
+
 /* Each allocation in turn fails; the pool stays whole. */
 START_TEST(no_memory_changes_nothing) {
     oh_pool_options_t options = {.max_bytes = OH_POOL_NO_CAP, .largest = 4096};
@@ -334,6 +379,8 @@ int main(void) {
     tcase_add_test(tcase, a_worn_buffer_is_retired);
     tcase_add_test(tcase, a_retired_pool_ends_on_the_reapers_thread);
     tcase_add_test(tcase, stats_add_up);
+    tcase_add_test(tcase, the_registry_lists_a_pool_while_it_is_referred_to);
+    tcase_add_test(tcase, a_pool_without_handles_never_gets_one_again);
     tcase_add_test(tcase, no_memory_changes_nothing);
     tcase_add_loop_test(tcase, a_random_life_stays_valid, 0, 4);
     Suite *suite = suite_create("oh_pool");

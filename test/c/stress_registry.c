@@ -10,7 +10,7 @@
 #include "oh_alloc.h"
 #include "oh_registry.h"
 
-enum { WRITERS = 3, READERS = 2, STEPS = 100000, HELD = 200, STAYING = 8 };
+enum { WRITERS = 3, READERS = 2, STEPS = 300000, HELD = 200, FROZEN = 4, STAYING = 8 };
 
 /* An ended body is poisoned and freed: a walker that has one without a reference is a race. */
 typedef struct {
@@ -68,7 +68,7 @@ static oh_registry_entry_t *freeze(uint64_t start) {
 static void *writer(void *arg) {
     uint64_t seed = (uintptr_t)arg + 1;
     body_t *body[HELD] = {0};
-    oh_registry_entry_t *frozen[HELD] = {0};
+    oh_registry_entry_t *frozen[FROZEN] = {0};
     for (int i = 0; i < STEPS; i++) {
         size_t at = next_random(&seed) % HELD;
         if (body[at] == NULL) {
@@ -79,7 +79,7 @@ static void *writer(void *arg) {
             let_go(body[at]);
             body[at] = NULL;
         }
-        at = next_random(&seed) % HELD;
+        at = next_random(&seed) % FROZEN;
         if (frozen[at] == NULL) {
             frozen[at] = freeze(LENGTH * (1 + next_random(&seed) % 1000));
         } else {
@@ -92,9 +92,10 @@ static void *writer(void *arg) {
             oh_registry_ended(OH_KIND_ATOMICS, at);
             let_go(body[at]);
         }
+    }
+    for (size_t at = 0; at < FROZEN; at++)
         if (frozen[at] != NULL)
             expect(oh_registry_unref(OH_LIST_FROZEN, frozen[at]));
-    }
     return NULL;
 }
 
@@ -133,7 +134,7 @@ static void *reader(void *arg) {
     uint64_t seed = (uintptr_t)arg + 100, handles, bytes;
     while (!oh_load_acquire(&done)) {
         walk(&seed);
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 1000; i++)
             look_up(&seed);
         oh_registry_counted(OH_KIND_ATOMICS, &handles, &bytes);
         expect(handles <= WRITERS * HELD);

@@ -164,7 +164,8 @@ defmodule Offheap.Reload do
       limiters: make_limiters(),
       histograms: make_histograms(),
       bits: make_bits(),
-      files: make_files()
+      files: make_files(),
+      registry: make_registry()
     }
   end
 
@@ -178,6 +179,7 @@ defmodule Offheap.Reload do
     use_histograms(handles.histograms)
     use_bits(handles.bits)
     use_files(handles.files)
+    use_registry(handles.registry)
   end
 
   defp make_atomics do
@@ -361,6 +363,27 @@ defmodule Offheap.Reload do
     true = :offheap_hash.update(state, {buffer, 1, 3}) in [:ok, {:error, :busy}]
     {:ok, 5000} = :offheap_hash.update_file(:offheap_hash.init(), file, 0, 5000, buffer)
     :ok = :offheap_buffer.release(buffer)
+  end
+
+  # A pool and a slice of a frozen buffer, which the registry finds whichever library made them.
+  defp make_registry do
+    pool = :offheap_pool.new(max_bytes: 1_234_567)
+    {:ok, buffer} = :offheap_buffer.lease(pool, 100_000, :binary.copy("x", 100_000))
+    slice = binary_part(:offheap_buffer.freeze(buffer), 10, 100)
+    :ok = :offheap_buffer.release(buffer)
+    {pool, slice, Atomics.new(1000), :offheap_store.new(:listed, [])}
+  end
+
+  defp use_registry({pool, slice, atomics, store}) do
+    114_688 = Offheap.Binary.referenced_byte_size(slice)
+    100 = Offheap.Binary.referenced_byte_size(Offheap.Binary.compact(slice))
+    info = Offheap.info()
+    true = info.atomics.bytes >= Atomics.info(atomics).memory
+    true = Enum.any?(info.stores.tables, &(&1.name == :listed and &1.size == 0))
+    0 = :offheap_store.info(store, :size)
+    max_bytes = for p <- Offheap.pools(), do: :offheap_pool.info(p).max_bytes
+    true = 1_234_567 in max_bytes
+    %{frozen: 1} = :offheap_pool.info(pool)
   end
 
   defp work(handles, counter) do

@@ -1,0 +1,355 @@
+defmodule Offheap.InfoTest do
+  # Not async: counts are those of all processes together.
+  use ExUnit.Case, async: false
+  doctest Offheap
+
+  import Offheap.Memory
+
+  alias Offheap.{Atomics, Bitset, BloomFilter, Buffer, Counter, Histogram, HyperLogLog}
+  alias Offheap.{IdGenerator, Pool}
+
+  @mib 1024 * 1024
+
+  # What other tests left is collected first, so that nothing but the test changes the counts.
+  setup do
+    for pid <- Process.list(), do: :erlang.garbage_collect(pid)
+    :ok
+  end
+
+  # Makes a handle in a process of its own, which keeps it until it is told to end.
+  defp keep(make) do
+    test = self()
+
+    pid =
+      spawn_link(fn ->
+        kept = make.()
+        send(test, {:kept, self(), kept})
+        receive do: (:end -> kept)
+      end)
+
+    receive do: ({:kept, ^pid, _kept} -> pid)
+  end
+
+  defp let_go(pid) do
+    monitor = Process.monitor(pid)
+    send(pid, :end)
+    receive do: ({:DOWN, ^monitor, :process, ^pid, _} -> :ok)
+  end
+
+  defp count(kind), do: Offheap.info()[kind]
+
+  describe "counts" do
+    for {kind, make, memory} <- [
+          {:atomics, quote(do: Atomics.new(100_000)), quote(do: &Atomics.info(&1).memory)},
+          {:atomics, quote(do: Atomics.new(3)), quote(do: &Atomics.info(&1).memory)},
+          {:counters, quote(do: Counter.new(1000)), quote(do: &Counter.info(&1).memory)},
+          {:bitsets, quote(do: Bitset.new(1_000_000)), quote(do: &Bitset.info(&1).memory)},
+          {:bloom_filters, quote(do: BloomFilter.new(1000)),
+           quote(do: &BloomFilter.info(&1).memory)},
+          {:hyperloglogs, quote(do: HyperLogLog.new()), quote(do: &HyperLogLog.info(&1).memory)},
+          {:id_generators, quote(do: IdGenerator.new(7)),
+           quote(do: &IdGenerator.info(&1).memory)},
+          {:histograms, quote(do: Histogram.new()), quote(do: &Histogram.info(&1).memory)},
+          {:concurrency_limiters, quote(do: Offheap.ConcurrencyLimiter.new(5)),
+           quote(do: fn _ -> 16 end)},
+          {:hashes, quote(do: :offheap_hash.init()), nil},
+          {:files, quote(do: elem(Buffer.open(__ENV__.file), 1)), nil},
+          {:rate_limiters, quote(do: :offheap_rate_limiter.new(1000, rate: 1, period_ms: 1)), nil}
+        ] do
+      test "of #{kind} by #{Macro.to_string(make)} go up and come back" do
+        kind = unquote(kind)
+        before = count(kind)
+        test = self()
+
+        keeper =
+          keep(fn ->
+            handle = unquote(make)
+            send(test, {:handle, handle})
+            handle
+          end)
+
+        %{count: count, bytes: bytes} = count(kind)
+        assert count == before.count + 1
+        assert bytes > before.bytes
+
+        if unquote(memory != nil) do
+          receive do: ({:handle, handle} -> assert_memory(unquote(memory), handle, bytes, before))
+        else
+          receive do: ({:handle, _handle} -> :ok)
+        end
+
+        let_go(keeper)
+        collect_until(fn -> count(kind) == before end)
+      end
+    end
+
+    defp assert_memory(nil, _handle, _bytes, _before), do: :ok
+
+    defp assert_memory(memory, handle, bytes, before),
+      do: assert(bytes == before.bytes + memory.(handle))
+
+    test "of a histogram grow with its stripes" do
+      before = count(:histograms)
+      histogram = Histogram.new()
+      empty = count(:histograms).bytes
+      Histogram.record(histogram, 1)
+      assert count(:histograms).bytes > empty
+      assert count(:histograms).bytes == before.bytes + Histogram.info(histogram).memory
+      assert Histogram.info(Histogram.snapshot(histogram)).memory > 0
+    end
+
+    test "are left alone by what could not be made" do
+      before = Offheap.info()
+      assert_raise ArgumentError, fn -> Atomics.new(0) end
+      assert_raise SystemLimitError, fn -> Bitset.new(1_000_000_000_000_000) end
+      assert_raise ArgumentError, fn -> :offheap_nif.hyperloglog_new(99, 0) end
+      assert_raise ArgumentError, fn -> :offheap_nif.bloom_filter_new(0, 1, 0) end
+      assert_raise ArgumentError, fn -> :offheap_nif.concurrency_limiter_new(0) end
+      assert_raise ArgumentError, fn -> :offheap_nif.id_generator_new(1, 0, 99, 99, 0) end
+      assert {:error, :malformed} = :offheap_nif.histogram_import("no histogram")
+      assert {:error, :enoent} = Buffer.open("/nonexistent")
+
+      collect_until(fn ->
+        now = Offheap.info()
+
+        for {kind, %{count: _} = counts} <- before, reduce: true do
+          same -> same and (kind in [:pools, :stores] or now[kind] == counts)
+        end
+      end)
+    end
+
+    test "come out exact when many processes make and drop handles" do
+      before = count(:atomics)
+
+      1..8
+      |> Enum.map(fn _ ->
+        Task.async(fn -> for i <- 1..2000, do: Atomics.put(Atomics.new(i), i, i) end)
+      end)
+      |> Task.await_many(:infinity)
+
+      collect_until(fn -> count(:atomics) == before end)
+    end
+  end
+
+  describe "stores" do
+    test "are listed with entries and memory until they end" do
+      before = Offheap.info().stores
+      store = :offheap_store.new(:info_test, [:set, :public])
+      for i <- 1..5000, do: :offheap_store.insert(store, {i, {:value, i}})
+      %{count: count, size: size, tables: tables} = Offheap.info().stores
+      assert count == before.count + 1
+      assert size == before.size + 5000
+      assert [%{size: 5000, bytes: bytes}] = Enum.filter(tables, &(&1.name == :info_test))
+      assert bytes == :offheap_store.info(store, :memory) * :erlang.system_info(:wordsize)
+      # Deleted: the entries are gone, the handle is left.
+      true = :offheap_store.delete(store)
+      assert Enum.all?(Offheap.info().stores.tables, &(&1.name != :info_test))
+    end
+
+    test "go with their last handle" do
+      before = Offheap.info().stores.count
+      keeper = keep(fn -> :offheap_store.new(:info_test_dropped, []) end)
+      assert Offheap.info().stores.count == before + 1
+      let_go(keeper)
+      collect_until(fn -> Offheap.info().stores.count == before end)
+    end
+
+    test "do not include the keys of rate limiters, which count with these" do
+      before = Offheap.info()
+      limiter = :offheap_rate_limiter.new_keyed(rate: 1, period_ms: 1000, burst: 10)
+      for key <- 1..5000, do: :offheap_rate_limiter.take(limiter, {:user, key})
+      now = Offheap.info()
+      assert now.stores == before.stores
+      assert now.rate_limiters.count == before.rate_limiters.count + 1
+      assert now.rate_limiters.bytes > before.rate_limiters.bytes + 5000 * 16
+      assert {:ok, _} = :offheap_rate_limiter.take(limiter, 0)
+    end
+
+    test "can be asked for while they are made, filled and dropped" do
+      writers =
+        for _ <- 1..4 do
+          Task.async(fn ->
+            for _ <- 1..100 do
+              store = :offheap_store.new(:info_test_churn, [])
+              for i <- 1..100, do: :offheap_store.insert(store, {i, i})
+              if :rand.uniform(2) == 1, do: :offheap_store.delete(store)
+            end
+          end)
+        end
+
+      reader = Task.async(fn -> for _ <- 1..200, do: assert(Offheap.info().stores.size >= 0) end)
+      Task.await_many([reader | writers], :infinity)
+
+      collect_until(fn ->
+        Enum.all?(Offheap.info().stores.tables, &(&1.name != :info_test_churn))
+      end)
+    end
+  end
+
+  describe "pools" do
+    test "are summed up" do
+      before = Offheap.info().pools
+      pool = Pool.new()
+      {:ok, a} = Buffer.lease(pool, 4096)
+      {:ok, b} = Buffer.lease(pool, @mib, :binary.copy("x", 200_000))
+      frozen = Buffer.freeze(b)
+      {:ok, c} = Buffer.lease(pool, 100)
+      Buffer.release(c)
+      info = Pool.info(pool)
+      now = Offheap.info().pools
+      assert now.count == before.count + 1
+      assert now.bytes == before.bytes + info.memory
+      assert now.leased == before.leased + 2
+      assert now.frozen_bytes == before.frozen_bytes + @mib
+      assert now.cached_bytes == before.cached_bytes + info.cached_bytes
+      assert Offheap.info().bytes >= now.bytes
+      assert byte_size(frozen) == 200_000
+      Buffer.release(a)
+    end
+
+    test "linger without a handle as long as a binary shows them" do
+      before = Offheap.info().pools
+      test = self()
+
+      keeper =
+        keep(fn ->
+          {:ok, buffer} = Buffer.lease(Pool.new(), @mib, :binary.copy("x", 200_000))
+          frozen = Buffer.freeze(buffer)
+          Buffer.release(buffer)
+          send(test, {:pool_made, Offheap.info().pools})
+          frozen
+        end)
+
+      assert_receive {:pool_made, pools}
+      assert pools.frozen == before.frozen + 1
+      # The handle was collected with the keeper's garbage or is collected now.
+      :erlang.garbage_collect(keeper)
+
+      collect_until(fn ->
+        now = Offheap.info().pools
+        now.lingering == before.lingering + 1 and now.count == before.count
+      end)
+
+      let_go(keeper)
+      collect_until(fn -> Offheap.info().pools == before end)
+    end
+
+    test "give handles that are as good as the first" do
+      pool = Pool.new(max_bytes: 123_456)
+      [other] = Enum.filter(Offheap.pools(), &(Pool.info(&1).max_bytes == 123_456))
+      {:ok, buffer} = Buffer.lease(other, 100, "text")
+      assert Buffer.read(buffer) == "text"
+      assert Pool.info(pool).leased == 1
+    end
+
+    test "live as long as any of their handles" do
+      test = self()
+
+      keeper =
+        keep(fn ->
+          pool = Pool.new(max_bytes: 234_567)
+          send(test, :made)
+          pool
+        end)
+
+      assert_receive :made
+      [other] = Enum.filter(Offheap.pools(), &(Pool.info(&1).max_bytes == 234_567))
+      let_go(keeper)
+      :erlang.garbage_collect()
+      refute Pool.info(other).closed
+      assert {:ok, buffer} = Buffer.lease(other, 100)
+      assert :ok = Buffer.release(buffer)
+    end
+
+    test "whose last handle is gone give none that could lease" do
+      test = self()
+
+      keeper =
+        keep(fn ->
+          {:ok, buffer} = Buffer.lease(Pool.new(max_bytes: 3 * @mib), @mib)
+          :erlang.garbage_collect()
+          send(test, :made)
+          buffer
+        end)
+
+      assert_receive :made
+      collect_until(fn -> Offheap.info().pools.lingering > 0 end)
+      assert Enum.all?(Offheap.pools(), &(Pool.info(&1).max_bytes != 3 * @mib))
+
+      # By the internal call they can be looked at all the same.
+      handles =
+        for {name, generation, false} <- list(0), do: :offheap_nif.pool_at(name, generation)
+
+      [handle] = Enum.filter(handles, &(Pool.info(&1).max_bytes == 3 * @mib))
+      assert %{closed: true, leased: 1} = Pool.info(handle)
+      assert_raise ArgumentError, fn -> Buffer.lease(handle, 100) end
+      let_go(keeper)
+    end
+
+    defp list(:done), do: []
+
+    defp list(name) do
+      {next, entries} = :offheap_nif.pool_list(name)
+      entries ++ list(next)
+    end
+
+    test "can be asked for while they come and go" do
+      makers =
+        for _ <- 1..4 do
+          Task.async(fn ->
+            for _ <- 1..300 do
+              {:ok, buffer} = Buffer.lease(Pool.new(), 100_000, :binary.copy("x", 70_000))
+              if :rand.uniform(2) == 1, do: Buffer.freeze(buffer), else: Buffer.release(buffer)
+            end
+          end)
+        end
+
+      looker =
+        Task.async(fn ->
+          for _ <- 1..300 do
+            for pool <- Offheap.pools(), do: assert(Pool.info(pool).bytes >= 0)
+            assert Offheap.info().pools.count >= 0
+          end
+        end)
+
+      Task.await_many([looker | makers], :infinity)
+    end
+  end
+
+  test "names of entries that never were, or are no longer, are gone" do
+    assert :offheap_nif.pool_info(4_000_000_000, 1) == :gone
+    assert :offheap_nif.pool_at(4_000_000_000, 1) == :gone
+    assert :offheap_nif.registry_stats(:stores, 4_000_000_000, 1, 0) == :gone
+    assert {:done, []} = :offheap_nif.registry_list(:stores, 4_000_000_000)
+    assert {:done, [:tail]} = :offheap_nif.registry_frozen(4_000_000_000, [:tail])
+  end
+
+  test "bad arguments are refused" do
+    for call <- [
+          fn -> :offheap_nif.pool_list(-1) end,
+          fn -> :offheap_nif.pool_list(:x) end,
+          fn -> :offheap_nif.pool_at(1, :x) end,
+          fn -> :offheap_nif.pool_info(1.0, 1) end,
+          fn -> :offheap_nif.registry_list(:atomics, 0) end,
+          fn -> :offheap_nif.registry_list(:stores, <<>>) end,
+          fn -> :offheap_nif.registry_stats(:stores, 0, [], 0) end,
+          fn -> :offheap_nif.registry_frozen(0, :tail) end,
+          fn -> :offheap_nif.registry_find(:x) end,
+          fn -> :offheap_nif.binary_address(<<1::3>>) end
+        ] do
+      assert_raise ArgumentError, call
+    end
+  end
+
+  describe "port pools" do
+    test "are listed under all their names" do
+      {:ok, pid} = Offheap.PortPool.start_link(name: :info_test_ports, size: 2)
+      [pool] = Enum.filter(Offheap.info().port_pools, &(pid in &1.names))
+      assert Enum.sort(pool.names) == Enum.sort([pid, :info_test_ports])
+      assert pool.size == 2
+      assert {:ok, "hello"} = Offheap.PortPool.call(pid, :echo, "hello")
+      Supervisor.stop(pid)
+      assert Enum.all?(Offheap.info().port_pools, &(pid not in &1.names))
+    end
+  end
+end

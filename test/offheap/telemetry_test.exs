@@ -1,0 +1,81 @@
+defmodule Offheap.TelemetryTest do
+  # Not async: the module telemetry comes and goes.
+  use ExUnit.Case, async: false
+  doctest Offheap.Telemetry
+
+  @stub quote(
+          do:
+            def execute(event, measurements, metadata) do
+              send(:telemetry_test, {event, measurements, metadata})
+              :ok
+            end
+        )
+
+  setup do
+    refute Code.ensure_loaded?(:telemetry)
+    Process.register(self(), :telemetry_test)
+    on_exit(&unload/0)
+  end
+
+  defp load(body) do
+    Module.create(:telemetry, body, Macro.Env.location(__ENV__))
+    Offheap.Telemetry.init()
+  end
+
+  defp unload do
+    :code.delete(:telemetry)
+    :code.purge(:telemetry)
+    false = Offheap.Telemetry.init()
+  end
+
+  test "nothing happens without telemetry" do
+    refute Offheap.Telemetry.init()
+    assert :ok = Offheap.Telemetry.execute([:offheap, :test], %{count: 1}, %{})
+    assert :ok = Offheap.Telemetry.measure()
+    refute_received _
+  end
+
+  test "events reach telemetry where it is" do
+    assert load(@stub)
+    assert :ok = Offheap.Telemetry.execute([:offheap, :test], %{count: 1}, %{pool: :p})
+    assert_received {[:offheap, :test], %{count: 1}, %{pool: :p}}
+    assert :ok = Offheap.Telemetry.execute([:offheap, :test], %{count: 2})
+    assert_received {[:offheap, :test], %{count: 2}, metadata} when metadata == %{}
+  end
+
+  test "what is loaded later is seen when one looks again" do
+    refute Offheap.Telemetry.init()
+    assert load(@stub)
+    Offheap.Telemetry.execute([:offheap, :test], %{})
+    assert_received {[:offheap, :test], _, _}
+  end
+
+  test "it is found out at the first event, too" do
+    :persistent_term.erase(:offheap_telemetry)
+    assert :ok = Offheap.Telemetry.execute([:offheap, :test], %{})
+    assert :persistent_term.get(:offheap_telemetry) == false
+  end
+
+  test "a module of that name with nothing in it is none" do
+    refute load(quote(do: def(hello, do: :world)))
+    assert :ok = Offheap.Telemetry.execute([:offheap, :test], %{})
+  end
+
+  test "memory is measured" do
+    load(@stub)
+    store = :offheap_store.new(:telemetry_test, [])
+    :offheap_store.insert(store, {1, 2})
+    assert :ok = Offheap.Telemetry.measure()
+    assert_received {[:offheap, :memory] = event, measurements, metadata}
+    assert metadata == %{}
+    assert event in Offheap.Telemetry.events()
+
+    assert Enum.sort(Map.keys(measurements)) ==
+             ~w(bytes cached_bytes frozen_bytes leased_bytes other_bytes pool_bytes store_bytes
+                store_entries)a
+
+    assert measurements.store_entries >= 1
+    sum = measurements.pool_bytes + measurements.store_bytes + measurements.other_bytes
+    assert sum == measurements.bytes
+  end
+end

@@ -40,4 +40,7 @@ check bitset 1 -DLAZY -DROUNDS=2 -DFIRST=4
 check requests 0
 check requests 1 -DSTALE
 check requests 1 -DFORGET
+check registry 0
+check registry 1 -DBLIND
+check registry 1 -DLAZY
 echo "$passed passed, 0 failed"

@@ -10,10 +10,21 @@ defmodule Offheap.InfoTest do
 
   @mib 1024 * 1024
 
-  # What other tests left is collected first, so that nothing but the test changes the counts.
+  # What other tests left is collected first, so that nothing but the test changes the counts; but a
+  # destructor may still come late, so that counts may also fall below those before the test.
   setup do
     for pid <- Process.list(), do: :erlang.garbage_collect(pid)
-    :ok
+    settle(Offheap.info())
+  end
+
+  defp settle(info) do
+    for _ <- 1..200, do: :erlang.yield()
+    now = Offheap.info()
+    if now == info, do: :ok, else: settle(now)
+  end
+
+  defp no_more?(now, before) do
+    now.count <= before.count and now.bytes <= before.bytes
   end
 
   # Makes a handle in a process of its own, which keeps it until it is told to end.
@@ -79,7 +90,7 @@ defmodule Offheap.InfoTest do
         end
 
         let_go(keeper)
-        collect_until(fn -> count(kind) == before end)
+        collect_until(fn -> no_more?(count(kind), before) end)
       end
     end
 
@@ -112,9 +123,7 @@ defmodule Offheap.InfoTest do
       collect_until(fn ->
         now = Offheap.info()
 
-        for {kind, %{count: _} = counts} <- before, reduce: true do
-          same -> same and (kind in [:pools, :stores] or now[kind] == counts)
-        end
+        Enum.all?(for {kind, %{count: _} = counts} <- before, do: no_more?(now[kind], counts))
       end)
     end
 
@@ -127,7 +136,7 @@ defmodule Offheap.InfoTest do
       end)
       |> Task.await_many(:infinity)
 
-      collect_until(fn -> count(:atomics) == before end)
+      collect_until(fn -> no_more?(count(:atomics), before) end)
     end
   end
 
@@ -151,7 +160,7 @@ defmodule Offheap.InfoTest do
       keeper = keep(fn -> :offheap_store.new(:info_test_dropped, []) end)
       assert Offheap.info().stores.count == before + 1
       let_go(keeper)
-      collect_until(fn -> Offheap.info().stores.count == before end)
+      collect_until(fn -> Offheap.info().stores.count <= before end)
     end
 
     test "do not include the keys of rate limiters, which count with these" do
@@ -227,11 +236,11 @@ defmodule Offheap.InfoTest do
 
       collect_until(fn ->
         now = Offheap.info().pools
-        now.lingering == before.lingering + 1 and now.count == before.count
+        now.lingering == before.lingering + 1 and now.count <= before.count
       end)
 
       let_go(keeper)
-      collect_until(fn -> Offheap.info().pools == before end)
+      collect_until(fn -> no_more?(Offheap.info().pools, before) end)
     end
 
     test "give handles that are as good as the first" do

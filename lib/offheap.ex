@@ -52,9 +52,10 @@ defmodule Offheap do
     * `:bytes` - all of these; not what worker programs take.
     * `:version` - of the library, or `:undefined` if the application is not loaded.
 
-  Waits for no process. Each call of the library is bounded to some 100 microseconds; the time of all of
-  them grows with the number of pools and their buffers, and of stores and their segments. The figures
-  are looked at one after the other: together they are not one instant.
+  Waits for no process. Each call of the library is bounded to some 100 microseconds, but that a pool with
+  more than 4096 buffers is looked at on a dirty scheduler; the time of all calls grows with the number of
+  pools and their buffers, and of stores and their segments. The figures are looked at one after the
+  other: together they are not one instant.
 
       iex> atomics = Offheap.Atomics.new(1000)
       iex> %{atomics: %{count: count, bytes: bytes}} = Offheap.info()

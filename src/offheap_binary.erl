@@ -187,12 +187,12 @@ either({new, Term}, _) -> Term.
 
 %% @doc What memory the binaries in a term pin, and how much of it they use.
 %%
-%% `bytes' is the memory of all binaries that parts of the term refer to, each once; `used' the
-%% bytes of it that the term shows; `waste' the rest. `parents' tells it of each binary, the greatest
-%% waste first; `slices' is how many parts of the term refer to it. The kind is `frozen' for a buffer's
-%% block; `unknown' for what could not be told apart from others, as constants in code: such are
-%% reported for each slice that pins more than it is. Binaries on the process's heap do not count. Lists, tuples, maps and what
-%% funs enclose are looked into; as for time, see {@link compact_term/2}.
+%% `bytes' is the memory of all binaries that parts of the term refer to, each once; `used' the bytes of
+%% it that the term shows; `waste' the rest. `parents' tells it of each binary, the greatest waste first;
+%% `slices' is how many parts of the term refer to it. The kind is `frozen' for a buffer's block;
+%% `unknown' for what could not be told apart from others, as constants in code: such are reported for
+%% each slice that pins more than it is. Binaries on the process's heap do not count. Lists, tuples,
+%% maps and what funs enclose are looked into; as for time, see {@link compact_term/2}.
 %%
 %% Which binaries are the same is told by `process_info(self(), binary)', which lists all that the
 %% process refers to at once. Not for use all the time.
@@ -251,7 +251,8 @@ frozen(Name, Blocks) ->
 find_parents(Slices, _Parents, Shift, Found) when Slices =:= []; Shift =:= 8 ->
     {Found, Slices};
 find_parents(Slices, Parents, Shift, Found) ->
-    Placed = lists:sort([place(Bin, Shift) || Bin <- Slices]),
+    %% By address alone: equal ones would have their bytes compared.
+    Placed = lists:keysort(1, [place(Bin, Shift) || Bin <- Slices]),
     {More, Lost} = merge(Placed, Parents, none, Found, []),
     find_parents(Lost, Parents, Shift + 1, More).
 

@@ -80,7 +80,7 @@ typedef struct {
     oh_pool_drop_t drop;
 
     oh_registry_entry_t *entry; /* counts the references */
-    _Atomic uint64_t handles;   /* the host's, each with a reference; by hold and drop_handle */
+    _Atomic uint64_t handles;   /* the host's, each with a reference; by hold and let_go */
     _Atomic bool closed;
     oh_nodes_t nodes;
 
@@ -124,7 +124,7 @@ oh_pool_t *oh_pool_ref_at(uint32_t name, uint32_t generation);
 
 /* The host's handles of a pool, of which oh_pool_new makes the first. hold: one more, for whoever
  * has a reference; false if there is none left, which is for good. let_go: one less; true for the
- * last, after which the caller retires the pool. Both wait-free but for hold's competitors. */
+ * last, after which the caller retires the pool. */
 bool oh_pool_hold(oh_pool_t *pool);
 bool oh_pool_let_go(oh_pool_t *pool);
 

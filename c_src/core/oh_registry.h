@@ -3,8 +3,8 @@
  * of the things that are looked at one by one.
  *
  * Counts. A handle that is made or ends adds to the counts of its kind. Nothing is known of the
- * single handle, so nothing can dangle, and the counts of small things cost next to nothing: each of
- * the first OH_COUNT_OWNED threads has counts of its own, which no other thread writes and which
+ * single handle, so nothing can dangle, and the counts of small things cost next to nothing: each
+ * of the first OH_COUNT_OWNED threads has counts of its own, which no other thread writes and which
  * take a load and a store (1 to 2 ns); later threads share stripes by atomic additions. A reader
  * adds up the stripes. The sums are exact when nobody counts meanwhile; else each is as of some
  * moment during the call, and the numbers of handles and bytes need not fit each other.
@@ -43,7 +43,7 @@
  * A1-R1: who got a reference from a list sees the body as its maker entered it. A2-R2: who ends the
  * body comes after all uses by those that had references.
  *
- * There is one registry in a process: a library that is loaded over another attaches to the other's.
+ * There is one registry in a process: a library loaded over another attaches to the other's.
  * The counts of each copy of the library are its own, since its threads are numbered by it, and
  * stand in the list of counts. All memory but that of very long lists is static, hence nothing here
  * fails at load; it stays mapped as the library does.
@@ -56,7 +56,7 @@
 #include "oh_freelist.h"
 #include "oh_thread.h"
 
-/* Kinds that are counted. Bytes are those of headers and bodies, as the handles' info tells them. */
+/* Kinds that are counted. Bytes are those of headers and bodies, as the handles' info tells. */
 #define OH_KIND_MAP(_)                                                                             \
     _(ATOMICS, atomics)                                                                            \
     _(COUNTERS, counters)                                                                          \
@@ -204,8 +204,8 @@ static inline uint32_t oh_registry_generation(const oh_registry_entry_t *entry) 
 oh_registry_entry_t *oh_registry_ref_at(oh_list_t list, uint32_t name, uint32_t generation);
 
 /* Looks among the entries from *name on, at most *budget, for one whose values 0 and 1 hold address
- * between them: first <= address < end. True: its values are in value, and *name is its name. False:
- * as for next. One that holds the address throughout the call is found. */
+ * between them: first <= address < end. True: its values are in value, and *name is its name.
+ * False: as for next. One that holds the address throughout the call is found. */
 bool oh_registry_find(oh_list_t list, uint64_t address, uint32_t *name, uint32_t *budget,
                       uint64_t value[OH_REGISTRY_VALUES]);
 

@@ -28,9 +28,10 @@ void nif_buffer_drop(void *handle) {
 /* The last binary is gone, and the lease was over before: its reference kept P until then. */
 static void payload_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    nif_buffer_t *p = &((nif_payload_t *)obj)->of;
-    if (((nif_payload_t *)obj)->entry != NULL)
-        oh_registry_unref(OH_LIST_FROZEN, ((nif_payload_t *)obj)->entry);
+    nif_payload_t *payload = obj;
+    nif_buffer_t *p = &payload->of;
+    if (payload->entry != NULL)
+        oh_registry_unref(OH_LIST_FROZEN, payload->entry);
     oh_store_release(&p->buffer->payload, NULL);
     oh_pool_put(p->pool, p->buffer, nif_buffer_drop);
     oh_pool_unref(p->pool);

@@ -196,8 +196,8 @@ static ERL_NIF_TERM info(ErlNifEnv *env, oh_pool_t *pool, int argc, const ERL_NI
     return map;
 }
 
-/* pool_info(Pool); pool_info(Name, Generation) -> the same of the pool of an entry of the registry, or
- * gone: no handle is made, so that who looks all the time keeps no pool. */
+/* pool_info(Pool); pool_info(Name, Generation) -> the same of the pool of an entry of the registry,
+ * or gone: no handle is made, so that who looks all the time keeps no pool. */
 ERL_NIF_TERM nif_pool_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_pool_t *pool;
     if (argc == 1)

@@ -1,5 +1,5 @@
-/* What the library holds: counts, the lists of tables and of frozen blocks. Each call is bounded; Erlang
- * loops over a cursor, an entry's name, where there may be many. */
+/* What the library holds: counts, the lists of tables and of frozen blocks. Each call is bounded;
+ * Erlang loops over a cursor, an entry's name, where there may be many. */
 #include "nif_store.h"
 
 #include "../core/oh_epoch.h"
@@ -124,8 +124,8 @@ static ERL_NIF_TERM find_from(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     return nif_atom.none;
 }
 
-/* registry_find(Binary) -> bytes of the frozen buffer's block that the binary shows a part of, or none.
- * The binary should be short: one that does not begin at a byte is copied. Yields. */
+/* registry_find(Binary) -> bytes of the frozen buffer's block that the binary shows a part of, or
+ * none. The binary should be short: one that does not begin at a byte is copied. Yields. */
 ERL_NIF_TERM nif_registry_find(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     ERL_NIF_TERM start[] = {argv[0], enif_make_uint(env, 0)};

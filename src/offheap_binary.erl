@@ -256,9 +256,13 @@ find_parents(Slices, Parents, Shift, Found) ->
     {More, Lost} = merge(Placed, Parents, none, Found, []),
     find_parents(Lost, Parents, Shift + 1, More).
 
+%% The bytes of the parent that a slice touches, in whole or in part.
+place(Bin, 0) ->
+    Address = offheap_nif:binary_address(head(Bin, 0)),
+    {Address, Address + byte_size(Bin), Bin};
 place(Bin, Shift) ->
     Address = offheap_nif:binary_address(head(Bin, Shift)),
-    {Address, Address + max(0, bit_size(Bin) - Shift + 7) div 8, Bin}.
+    {Address - 1, Address + max(0, bit_size(Bin) - Shift + 7) div 8, Bin}.
 
 %% Both are in order; the parent of a slice is the last that begins before it, if it does not end before
 %% the slice does.

@@ -47,7 +47,7 @@
 %% slices of frozen buffers. Never less than `byte_size/1'.
 %%
 %% Some 40 ns; where OTP tells 48 to 128 bytes, which it does of frozen buffers, about 200 ns more and
-%% 3 ns for each frozen buffer that there is. Yields.
+%% 3 to 5 ns for each frozen buffer that there is. Yields.
 -spec referenced_byte_size(bitstring()) -> non_neg_integer().
 referenced_byte_size(Bin) ->
     case binary:referenced_byte_size(Bin) of

@@ -33,8 +33,8 @@ defmodule Offheap.Binary do
   The bytes of memory that the binary pins: as `:binary.referenced_byte_size/1`, and right for slices of
   frozen buffers. Never less than `byte_size/1`.
 
-  Some 40 ns; where OTP tells 48 to 128 bytes, which it does of frozen buffers, about 200 ns more and 3 ns
-  for each frozen buffer that there is. Yields.
+  Some 40 ns; where OTP tells 48 to 128 bytes, which it does of frozen buffers, about 200 ns more and 3 to
+  5 ns for each frozen buffer that there is. Yields.
 
       iex> pool = Offheap.Pool.new()
       iex> {:ok, buffer} = Offheap.Buffer.lease(pool, 200_000)

@@ -58,7 +58,7 @@ defmodule Offheap.InfoTest do
           {:concurrency_limiters, quote(do: Offheap.ConcurrencyLimiter.new(5)),
            quote(do: fn _ -> 16 end)},
           {:hashes, quote(do: :offheap_hash.init()), nil},
-          {:files, quote(do: elem(Buffer.open(__ENV__.file), 1)), nil},
+          {:files, quote(do: elem(Offheap.File.open(__ENV__.file), 1)), nil},
           {:rate_limiters, quote(do: :offheap_rate_limiter.new(1000, rate: 1, period_ms: 1)), nil}
         ] do
       test "of #{kind} by #{Macro.to_string(make)} go up and come back" do
@@ -112,7 +112,7 @@ defmodule Offheap.InfoTest do
       assert_raise ArgumentError, fn -> :offheap_nif.concurrency_limiter_new(0) end
       assert_raise ArgumentError, fn -> :offheap_nif.id_generator_new(1, 0, 99, 99, 0) end
       assert {:error, :malformed} = :offheap_nif.histogram_import("no histogram")
-      assert {:error, :enoent} = Buffer.open("/nonexistent")
+      assert {:error, :enoent} = Offheap.File.open("/nonexistent")
 
       collect_until(fn ->
         now = Offheap.info()
@@ -150,6 +150,18 @@ defmodule Offheap.InfoTest do
     end
 
     defp listed_store?(name), do: Enum.any?(Offheap.info().stores.tables, &(&1.name == name))
+
+    test "are listed by the names that they have now" do
+      named = :offheap_store.new(:info_test_named, [:named_table])
+      :offheap_store.rename(named, :info_test_renamed)
+      unnamed = :offheap_store.new(:info_test_shown, [])
+      :offheap_store.rename(unnamed, :info_test_shown_again)
+      assert listed_store?(:info_test_renamed) and listed_store?(:info_test_shown_again)
+      refute listed_store?(:info_test_named) or listed_store?(:info_test_shown)
+      :offheap_store.delete(:info_test_renamed)
+      refute listed_store?(:info_test_renamed)
+      assert :offheap_store.info(unnamed, :size) == 0
+    end
 
     test "go with their last handle" do
       keeper = keep(fn -> :offheap_store.new(:info_test_dropped, []) end)

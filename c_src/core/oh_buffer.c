@@ -4,8 +4,8 @@
 
 oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,
                                 uint64_t length, oh_buffer_mode_t *mode) {
-    /* Who knows the generation reads its size or that of a later one, and then cannot enter; and
-     * size only grows in a lease: what lies below it now still does after entering. */
+    /* Who knows the generation reads its size or that of a later one, and then cannot enter. What
+     * lies below a size of this lease may be overwritten, even if size shrinks before entering. */
     uint64_t size = oh_buffer_size(b);
     *mode = offset <= size && length <= size - offset ? OH_BUFFER_OVERWRITE : OH_BUFFER_EXTEND;
     return oh_buffer_enter(b, generation, *mode);
@@ -13,7 +13,7 @@ oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t of
 
 void oh_buffer_put(oh_buffer_t *b, uint64_t offset, const void *bytes, size_t length) {
     if (length > 0)
-        memcpy(b->data + offset, bytes, length);
+        memcpy(oh_buffer_at(b, offset), bytes, length);
 }
 
 void oh_buffer_grow(oh_buffer_t *b, uint64_t offset, uint64_t end) {
@@ -21,8 +21,13 @@ void oh_buffer_grow(oh_buffer_t *b, uint64_t offset, uint64_t end) {
     if (end <= size)
         return;
     if (offset > size)
-        memset(b->data + size, 0, offset - size);
+        memset(oh_buffer_at(b, size), 0, offset - size);
     oh_store_release(&b->size, end); /* R4: pairs with A4 */
+}
+
+void oh_buffer_resize(oh_buffer_t *b, uint64_t size) {
+    oh_buffer_grow(b, size, size);
+    oh_store_release(&b->size, size); /* R4: pairs with A4 */
 }
 
 bool oh_buffer_valid(oh_buffer_t *b) {

@@ -20,12 +20,26 @@
  * A caller shows the generation of its lease with each call. That of an earlier lease never matches
  * again: 2^48 generations, after which the buffer is retired (oh_buffer_is_worn).
  *
- * Size is the number of bytes written so far, in each lease from 0 on; bytes from there to capacity
- * hold what an earlier lease left and are never shown. Size only grows in a lease, and only by the
- * one who entered to extend (the ext bit): it fills bytes beyond size first and moves size after,
- * so that others can read and overwrite below size meanwhile and never see a byte that was not
- * written. Overwriting and reading the same bytes at the same time mixes old and new bytes, as in a
- * file.
+ * Size is the number of bytes that can be seen, in each lease from 0 on; bytes from there to
+ * capacity hold what an earlier lease left and are never shown. Size moves only by the one who
+ * entered to extend (the ext bit): it fills bytes beyond size first and moves size after, so that
+ * others can read and overwrite below size meanwhile and never see a byte that was not written.
+ * Overwriting and reading the same bytes at the same time mixes old and new bytes, as in a file.
+ *
+ * Size may also shrink (oh_buffer_resize), beside readers and overwriters, as a file is truncated
+ * beside them. What makes that safe is that all the bytes below *any* size of a lease were written
+ * in that lease, and stay so: no byte becomes unwritten, and the block stays until all have left.
+ * So whoever read a size, before entering or inside, may go on with it after a shrink:
+ *
+ *  - a reader gets bytes of this lease, as if it had come before the shrink; where somebody extends
+ *    again over what was given up, old and new bytes are mixed, as with overwriting;
+ *  - an overwriter that found its place below size comes before the shrink, and what it wrote
+ *    beyond the new size is given up with the rest; if somebody extends again meanwhile, its bytes
+ *    and those (or the zeros of a gap) are mixed, as with two overwriters;
+ *  - who comes after the shrink, in program order or told by a message, reads the new size (R4).
+ *
+ * What must not move under one is size while extending (the ext bit) and while frozen (who freezes
+ * is alone).
  *
  * Calls that may run at once on one buffer, and what they exclude:
  *
@@ -67,7 +81,7 @@ typedef struct {
     oh_freelist_node_t node;
     uint32_t name;             /* in the pool's nodes; never changes */
     _Atomic uint64_t word;     /* generation, state, ext, busy */
-    _Atomic uint64_t size;     /* bytes written in this lease */
+    _Atomic uint64_t size;     /* bytes that can be seen in this lease */
     _Atomic uint64_t owner;    /* an opaque word, not 0 while leased */
     _Atomic uint64_t capacity; /* bytes of the block; by the exclusive owner */
     char *data;                /* the block; by the exclusive owner */
@@ -185,7 +199,7 @@ static inline oh_status_t oh_buffer_release(oh_buffer_t *b, uint64_t generation,
     return OH_OK;
 }
 
-/* Bytes written so far. */
+/* Bytes that can be seen. */
 static inline uint64_t oh_buffer_size(oh_buffer_t *b) {
     return oh_load_acquire(&b->size); /* A4: pairs with R4 */
 }
@@ -217,6 +231,10 @@ void oh_buffer_put(oh_buffer_t *b, uint64_t offset, const void *bytes, size_t le
 /* Makes size at least end, bytes between the old size and offset zero: the caller has put bytes at
  * offset..end and entered to extend (or end is not beyond size: nothing to do). */
 void oh_buffer_grow(oh_buffer_t *b, uint64_t offset, uint64_t end);
+
+/* Makes size what is given, which must fit: new bytes are zero, and those beyond it are seen no
+ * more. The caller has entered to extend. */
+void oh_buffer_resize(oh_buffer_t *b, uint64_t size);
 
 /* True if the fields agree with each other. No call may be under way. */
 bool oh_buffer_valid(oh_buffer_t *b);

@@ -158,6 +158,61 @@ START_TEST(a_gap_is_zero_and_the_rest_unseen) {
 }
 END_TEST
 
+static void resize(uint64_t generation, uint64_t size) {
+    ck_assert_int_eq(oh_buffer_enter(b, generation, OH_BUFFER_EXTEND), OH_OK);
+    oh_buffer_resize(b, size);
+    ck_assert(!oh_buffer_leave(b, OH_BUFFER_EXTEND));
+    ck_assert(oh_buffer_valid(b));
+    ck_assert_uint_eq(oh_buffer_size(b), size);
+}
+
+START_TEST(bytes_that_were_given_up_come_back_as_zeros) {
+    uint64_t g = lease();
+    write_at(g, 0, "0123456789");
+    resize(g, 4);
+    resize(g, 4);
+    ck_assert_mem_eq(block, "0123", 4);
+    resize(g, 8);
+    ck_assert_mem_eq(block, "0123\0\0\0\0", 8);
+    resize(g, 2);
+    write_at(g, 5, "x");
+    ck_assert_mem_eq(block, "01\0\0\0x", 6);
+    resize(g, 0);
+    write_at(g, 1, "y");
+    ck_assert_uint_eq(oh_buffer_size(b), 2);
+    ck_assert_mem_eq(block, "\0y", 2);
+    resize(g, CAPACITY);
+    for (int i = 2; i < CAPACITY; i++)
+        ck_assert_int_eq(block[i], 0);
+    resize(g, 0);
+    ck_assert_int_eq(oh_buffer_release(b, g, &finisher), OH_OK);
+}
+END_TEST
+
+START_TEST(size_shrinks_beside_readers_and_overwriters) {
+    uint64_t g = lease();
+    oh_buffer_mode_t mode;
+    write_at(g, 0, "0123456789");
+    ck_assert_int_eq(oh_buffer_enter(b, g, OH_BUFFER_READ), OH_OK);
+    uint64_t seen = oh_buffer_size(b);
+    ck_assert_int_eq(oh_buffer_enter_put(b, g, 6, 2, &mode), OH_OK);
+    ck_assert_int_eq(mode, OH_BUFFER_OVERWRITE);
+    resize(g, 1);
+    ck_assert_mem_eq(oh_buffer_at(b, 0), "0123456789", seen);
+    oh_buffer_put(b, 6, "ab", 2);
+    ck_assert(!oh_buffer_leave(b, mode));
+    ck_assert(!oh_buffer_leave(b, OH_BUFFER_READ));
+    /* The overwriter came before the shrink; the next one comes after. */
+    ck_assert_uint_eq(oh_buffer_size(b), 1);
+    ck_assert_int_eq(oh_buffer_enter_put(b, g, 6, 2, &mode), OH_OK);
+    ck_assert_int_eq(mode, OH_BUFFER_EXTEND);
+    ck_assert_int_eq(oh_buffer_enter(b, g, OH_BUFFER_EXTEND), OH_BUSY);
+    ck_assert(!oh_buffer_leave(b, mode));
+    ck_assert_int_eq(oh_buffer_freeze(b, g), OH_OK);
+    ck_assert_int_eq(oh_buffer_enter(b, g, OH_BUFFER_EXTEND), OH_FROZEN);
+}
+END_TEST
+
 START_TEST(whether_bytes_fit_does_not_overflow) {
     lease();
     ck_assert(oh_buffer_fits(b, 0, CAPACITY));
@@ -197,6 +252,8 @@ int main(void) {
     tcase_add_test(tcase, the_last_to_leave_a_released_buffer_finishes);
     tcase_add_test(tcase, too_many_inside_is_busy);
     tcase_add_test(tcase, a_gap_is_zero_and_the_rest_unseen);
+    tcase_add_test(tcase, bytes_that_were_given_up_come_back_as_zeros);
+    tcase_add_test(tcase, size_shrinks_beside_readers_and_overwriters);
     tcase_add_test(tcase, whether_bytes_fit_does_not_overflow);
     tcase_add_test(tcase, generations_run_out_in_good_order);
     Suite *suite = suite_create("oh_buffer");

@@ -9,8 +9,8 @@
 %%
 %% <ul>
 %% <li>It has a capacity, which does not change, and a size: the bytes written so far, from 0 on.
-%%     Writing beyond the size fills the gap with zeros, as in a file. Bytes from an earlier lease
-%%     are never seen.</li>
+%%     Writing beyond the size fills the gap with zeros, as in a file, and {@link resize/2} truncates.
+%%     Bytes from an earlier lease are never seen.</li>
 %% <li>{@link freeze/1} ends writing and makes a binary without copying (a copy if it is small). No
 %%     binary ever changes: the block is used again only when the buffer was released and the last
 %%     binary is gone.</li>
@@ -30,16 +30,30 @@
 %% cannot be written any more. `{error, enospc}': the bytes do not fit the capacity; none were
 %% written.
 %%
-%% Up to 1 MiB is copied on the spot, more on a dirty scheduler.
+%% Calls that pass over bytes do so on the spot for up to 1 MiB, about 0.2 ms, and on a dirty scheduler
+%% for more.
 -module(offheap_buffer).
 
 -export([lease/2, lease/3, write/3, append/2, read/1, read/3, size/1, capacity/1, freeze/1, slice/3,
          release/1, owner/1, give_away/2, info/1]).
 -export_type([buffer/0, range/0]).
 
+%% bytes
+-export([put/4, get/3, put_list/4, get_list/4, fill/4, copy/5, compare/3, compare/5, 'bxor'/4,
+         'bxor'/5, find/3, crc32c/3, crc32c/4, resize/2, reset/1]).
+-export_type([number_type/0, value/0]).
+
 -opaque buffer() :: {offheap_buffer, reference(), pos_integer()}.
 %% Bytes of a buffer, as {@link offheap_file} and {@link offheap_hash} take them.
 -type range() :: {buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer()}.
+
+-type number_type() :: u8 | u16_be | u16_le | u32_be | u32_le | u64_be | u64_le
+                     | i8 | i16_be | i16_le | i32_be | i32_le | i64_be | i64_le
+                     | f32_be | f32_le | f64_be | f64_le.
+%% How numbers are stored: unsigned, signed (two's complement) or float (IEEE 754); bits; most or
+%% least significant byte first.
+-type value() :: number() | nan | infinity | neg_infinity.
+%% The atoms stand for floats that Erlang has no term for.
 
 %% --- Leasing ---
 
@@ -76,17 +90,11 @@ release(Buffer) -> offheap_nif:buffer_release(Buffer).
 %% @doc Writes `Data' at `Offset'. A gap between size and offset is filled with zeros.
 -spec write(buffer(), Offset :: non_neg_integer(), Data :: iodata()) ->
           ok | {error, enospc | frozen | busy}.
-write(Buffer, Offset, Data) when is_binary(Data) ->
-    offheap_nif:buffer_write(Buffer, Offset, Data);
-write(Buffer, Offset, Data) ->
-    offheap_nif:buffer_write(Buffer, Offset, erlang:iolist_to_iovec(Data)).
+write(Buffer, Offset, Data) -> offheap_nif:buffer_write(Buffer, Offset, Data).
 
-%% @doc Writes `Data' at the end.
+%% @doc Writes `Data' at the end. An iolist is not flattened first.
 -spec append(buffer(), Data :: iodata()) -> ok | {error, enospc | frozen | busy}.
-append(Buffer, Data) when is_binary(Data) ->
-    offheap_nif:buffer_append(Buffer, Data);
-append(Buffer, Data) ->
-    offheap_nif:buffer_append(Buffer, erlang:iolist_to_iovec(Data)).
+append(Buffer, Data) -> offheap_nif:buffer_append(Buffer, Data).
 
 %% --- Bytes out ---
 
@@ -117,6 +125,127 @@ freeze(Buffer) -> offheap_nif:buffer_freeze(Buffer).
 -spec slice(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer()) ->
           binary() | {error, busy | enomem}.
 slice(Buffer, Offset, Length) -> offheap_nif:buffer_slice(Buffer, Offset, Length).
+
+%% --- Numbers ---
+
+%% @doc Writes a number at `Offset', as {@link write/3} writes its bytes. Any offset will do: nothing
+%% needs to be aligned.
+%%
+%% `badarg' is raised for an unknown type and for a value that the type cannot hold: nothing is cut
+%% off. A float type takes integers of -2^63..2^64-1 too, rounds to the nearest float it has, takes
+%% none that would become infinite by that, and takes the atoms `nan', `infinity' and
+%% `neg_infinity'. Constant time. Another process that reads the number meanwhile may see bytes of
+%% the old and of the new one.
+-spec put(buffer(), Offset :: non_neg_integer(), number_type(), value()) ->
+          ok | {error, enospc | frozen | busy}.
+put(Buffer, Offset, Type, Value) -> offheap_nif:buffer_put_number(Buffer, Offset, Type, Value).
+
+%% @doc The number at `Offset'. Raises `badarg' where its bytes are not all below the size. Constant
+%% time.
+%%
+%% Bytes that are no number to Erlang, of a float type, are `nan', `infinity' or `neg_infinity'
+%% (where a match of `<<F/float>>' fails).
+-spec get(buffer(), Offset :: non_neg_integer(), number_type()) -> value().
+get(Buffer, Offset, Type) -> offheap_nif:buffer_get_number(Buffer, Offset, Type).
+
+%% @doc Writes numbers one after the other from `Offset' on: all of them, or none if one is wrong or
+%% they do not fit. Errors as {@link put/4}.
+-spec put_list(buffer(), Offset :: non_neg_integer(), number_type(), [value()]) ->
+          ok | {error, enospc | frozen | busy}.
+put_list(Buffer, Offset, Type, Values) ->
+    offheap_nif:buffer_put_numbers(Buffer, Offset, Type, Values).
+
+%% @doc The list of the `Count' numbers from `Offset' on. As {@link get/3}.
+-spec get_list(buffer(), Offset :: non_neg_integer(), number_type(),
+               Count :: non_neg_integer()) -> [value()].
+get_list(Buffer, Offset, Type, Count) ->
+    offheap_nif:buffer_get_numbers(Buffer, Offset, Type, Count).
+
+%% --- Bytes in place ---
+
+%% @doc Writes `Length' times the byte `Byte' at `Offset'. As {@link write/3}.
+-spec fill(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer(), byte()) ->
+          ok | {error, enospc | frozen | busy}.
+fill(Buffer, Offset, Length, Byte) -> offheap_nif:buffer_fill(Buffer, Offset, Length, Byte).
+
+%% @doc Writes `Length' bytes of `From', from `FromOffset' on, into `To' at `ToOffset', as
+%% {@link write/3} does.
+%%
+%% `From' and `To' may be the same buffer, and the ranges may overlap: `To' then holds what was in
+%% `From' before. Raises `badarg' where the bytes of `From' are not all below its size.
+-spec copy(From :: buffer(), FromOffset :: non_neg_integer(), Length :: non_neg_integer(),
+           To :: buffer(), ToOffset :: non_neg_integer()) ->
+          ok | {error, enospc | frozen | busy}.
+copy(From, FromOffset, Length, To, ToOffset) ->
+    offheap_nif:buffer_copy_bytes(From, FromOffset, Length, To, ToOffset).
+
+%% @doc Replaces each of `Length' bytes from `Offset' on by its exclusive or with a byte of `Key', a
+%% binary that is repeated as often as needed: its first byte meets the one at `Offset'. What RFC
+%% 6455 does with the payload of a WebSocket frame.
+%%
+%% Raises `badarg' where the bytes are not all below the size, and for an empty key.
+-spec 'bxor'(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer(), Key :: binary()) ->
+          ok | {error, frozen | busy}.
+'bxor'(Buffer, Offset, Length, Key) -> offheap_nif:buffer_bxor(Buffer, Offset, Length, Key).
+
+%% @doc The same with `Length' bytes of the buffer `Other', from `OtherOffset' on.
+%%
+%% `Other' may be `Buffer'; the ranges may be the same, but where they overlap otherwise `badarg' is
+%% raised.
+-spec 'bxor'(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer(),
+             Other :: buffer(), OtherOffset :: non_neg_integer()) ->
+          ok | {error, frozen | busy}.
+'bxor'(Buffer, Offset, Length, Other, OtherOffset) ->
+    offheap_nif:buffer_bxor(Buffer, Offset, Length, Other, OtherOffset).
+
+%% @doc How the bytes from `Offset' on compare with those of `Binary', as many as it has: by the
+%% first that differs. Raises `badarg' where they are not all below the size.
+%%
+%% The time taken tells where the first difference is: this is not for secrets.
+-spec compare(buffer(), Offset :: non_neg_integer(), binary()) -> lt | eq | gt.
+compare(Buffer, Offset, Binary) -> offheap_nif:buffer_compare(Buffer, Offset, Binary).
+
+%% @doc How `Length' bytes from `Offset' on compare with as many of `Other' from `OtherOffset' on.
+-spec compare(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer(),
+              Other :: buffer(), OtherOffset :: non_neg_integer()) -> lt | eq | gt.
+compare(Buffer, Offset, Length, Other, OtherOffset) ->
+    offheap_nif:buffer_compare(Buffer, Offset, Length, Other, OtherOffset).
+
+%% @doc Where `Pattern' first occurs at `Offset' or after it: the offset of its first byte in the
+%% buffer. As with `binary:match/2', it must not be empty. Raises `badarg' where `Offset' is beyond
+%% the size.
+%%
+%% Takes well below a nanosecond a byte; in bytes that nearly match everywhere up to 5. Up to 128 KiB
+%% are searched on the spot, more on a dirty scheduler.
+-spec find(buffer(), Offset :: non_neg_integer(), Pattern :: binary()) ->
+          non_neg_integer() | nomatch.
+find(Buffer, Offset, Pattern) -> offheap_nif:buffer_find(Buffer, Offset, Pattern).
+
+%% @doc The CRC-32C (Castagnoli) checksum of `Length' bytes from `Offset' on: that of iSCSI (RFC
+%% 3720), SCTP, Kafka and ext4, not that of `erlang:crc32/1'. Raises `badarg' where they are not all
+%% below the size.
+-spec crc32c(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer()) ->
+          0..16#FFFFFFFF.
+crc32c(Buffer, Offset, Length) -> offheap_nif:buffer_crc32c(Buffer, Offset, Length).
+
+%% @doc The checksum of the bytes that gave `Previous', followed by these.
+-spec crc32c(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer(),
+             Previous :: 0..16#FFFFFFFF) -> 0..16#FFFFFFFF.
+crc32c(Buffer, Offset, Length, Previous) ->
+    offheap_nif:buffer_crc32c(Buffer, Offset, Length, Previous).
+
+%% @doc Makes the size `Size', within the capacity: new bytes are zero, and bytes beyond it are given
+%% up for good.
+%%
+%% Who reads or overwrites meanwhile does so as if it had come before; where bytes are written again
+%% over those that were given up, it may meet old and new ones mixed. `{error, busy}': another
+%% process is writing beyond the size.
+-spec resize(buffer(), Size :: non_neg_integer()) -> ok | {error, enospc | frozen | busy}.
+resize(Buffer, Size) -> offheap_nif:buffer_resize(Buffer, Size).
+
+%% @doc Makes the size 0, to use the lease again. The same as `resize(Buffer, 0)'.
+-spec reset(buffer()) -> ok | {error, frozen | busy}.
+reset(Buffer) -> offheap_nif:buffer_resize(Buffer, 0).
 
 %% --- About it ---
 

@@ -37,6 +37,11 @@
 -export([registry_counts/0, registry_list/2, registry_stats/4, registry_frozen/2, registry_find/1,
          binary_address/1, pool_list/1, pool_at/2, pool_info/2]).
 
+%% bytes of buffers
+-export([buffer_put_number/4, buffer_get_number/3, buffer_put_numbers/4, buffer_get_numbers/4,
+         buffer_fill/4, buffer_copy_bytes/5, buffer_compare/3, buffer_compare/5, buffer_bxor/4,
+         buffer_bxor/5, buffer_find/3, buffer_crc32c/3, buffer_crc32c/4, buffer_resize/2]).
+
 %% store
 -export([store_new/4, store_delete/1, store_rename/2, store_whereis/1, store_names/2,
          store_give_away/3, store_setopts/3, store_properties/1, store_may/2, store_size/2,
@@ -209,6 +214,22 @@ buffer_give_away(_Buffer, _Pid) -> ?STUB.
 buffer_info(_Buffer) -> ?STUB.
 
 file_open(_Path, _Options) -> ?STUB.
+
+buffer_put_number(_Buffer, _Offset, _Type, _Value) -> ?STUB.
+buffer_get_number(_Buffer, _Offset, _Type) -> ?STUB.
+buffer_put_numbers(_Buffer, _Offset, _Type, _Values) -> ?STUB.
+buffer_get_numbers(_Buffer, _Offset, _Type, _Count) -> ?STUB.
+buffer_fill(_Buffer, _Offset, _Length, _Byte) -> ?STUB.
+buffer_copy_bytes(_From, _FromOffset, _Length, _To, _ToOffset) -> ?STUB.
+buffer_compare(_Buffer, _Offset, _Binary) -> ?STUB.
+buffer_compare(_Buffer, _Offset, _Length, _Other, _OtherOffset) -> ?STUB.
+buffer_bxor(_Buffer, _Offset, _Length, _Key) -> ?STUB.
+buffer_bxor(_Buffer, _Offset, _Length, _Other, _OtherOffset) -> ?STUB.
+buffer_find(_Buffer, _Offset, _Pattern) -> ?STUB.
+buffer_crc32c(_Buffer, _Offset, _Length) -> ?STUB.
+buffer_crc32c(_Buffer, _Offset, _Length, _Previous) -> ?STUB.
+buffer_resize(_Buffer, _Size) -> ?STUB.
+file_size(_File) -> ?STUB.
 file_close(_File) -> ?STUB.
 file_size(_File) -> ?STUB.
 file_truncate(_File, _Size) -> ?STUB.

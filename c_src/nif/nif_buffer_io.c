@@ -9,8 +9,6 @@
 #define FREEZE_COPY_BYTES ((uint64_t)64 << 10)
 /* A slice up to this size is copied: it becomes a binary on the process's heap and pins nothing. */
 #define SLICE_COPY_BYTES ((uint64_t)64)
-/* Binaries in a list that are looked at on the spot: about 0.2 ms. */
-#define LIST_INLINE 8192
 
 ERL_NIF_TERM nif_buffer_copy(ErlNifEnv *env, oh_buffer_t *b, uint64_t offset, uint64_t length) {
     if (length <= 64) {
@@ -26,107 +24,6 @@ ERL_NIF_TERM nif_buffer_copy(ErlNifEnv *env, oh_buffer_t *b, uint64_t offset, ui
     memcpy(binary.data, b->data + offset, length);
     nif_charge(env, length, NIF_BUFFER_BYTES_PER_MS);
     return enif_make_binary(env, &binary);
-}
-
-/* --- Writing --- */
-
-/* A binary, or a list of binaries. */
-typedef struct {
-    ERL_NIF_TERM list; /* if count is not 0 */
-    ErlNifBinary binary;
-    uint64_t count;
-    uint64_t length; /* of all */
-} data_t;
-
-/* Walks the list and adds up; false if it holds anything but binaries. */
-static bool get_list(ErlNifEnv *env, data_t *data) {
-    ERL_NIF_TERM head, tail = data->list;
-    ErlNifBinary binary;
-    while (enif_get_list_cell(env, tail, &head, &tail)) {
-        if (!enif_inspect_binary(env, head, &binary))
-            return false;
-        data->length += binary.size;
-        data->count++;
-        if (data->count > LIST_INLINE && nif_on_scheduler())
-            return true; /* the rest on a dirty scheduler */
-    }
-    return enif_is_empty_list(env, tail);
-}
-
-static bool get_data(ErlNifEnv *env, ERL_NIF_TERM term, data_t *data) {
-    data->count = 0;
-    if (enif_inspect_binary(env, term, &data->binary)) {
-        data->length = data->binary.size;
-        return true;
-    }
-    data->list = term;
-    data->length = 0;
-    return get_list(env, data);
-}
-
-static bool is_long(const data_t *data) {
-    return oh_unlikely(data->length > NIF_BUFFER_INLINE_BYTES || data->count > LIST_INLINE) &&
-           nif_on_scheduler();
-}
-
-static void put_data(ErlNifEnv *env, oh_buffer_t *b, uint64_t offset, const data_t *data) {
-    if (oh_likely(data->count == 0)) {
-        if (data->length > 0)
-            oh_buffer_put(b, offset, data->binary.data, data->length);
-        return;
-    }
-    ERL_NIF_TERM head, tail = data->list;
-    ErlNifBinary binary;
-    while (enif_get_list_cell(env, tail, &head, &tail) && enif_inspect_binary(env, head, &binary)) {
-        oh_buffer_put(b, offset, binary.data, binary.size);
-        offset += binary.size;
-    }
-}
-
-/* Puts data at *at, or at the end if at is NULL. */
-static oh_status_t put(ErlNifEnv *env, const nif_lease_t *lease, const uint64_t *at,
-                       const data_t *data, bool *full) {
-    oh_buffer_t *b = lease->buffer;
-    oh_buffer_mode_t mode = OH_BUFFER_EXTEND;
-    oh_status_t status =
-        at == NULL ? oh_buffer_enter(b, lease->generation, mode)
-                   : oh_buffer_enter_put(b, lease->generation, data->length == 0 ? 0 : *at,
-                                         data->length, &mode);
-    status = nif_buffer_entered(env, lease, mode, status);
-    if (status != OH_OK)
-        return status;
-    uint64_t offset = at == NULL ? oh_buffer_size(b) : *at;
-    *full = !oh_buffer_fits(b, offset, data->length);
-    if (!*full) {
-        put_data(env, b, offset, data);
-        if (mode == OH_BUFFER_EXTEND && data->length > 0)
-            oh_buffer_grow(b, offset, offset + data->length);
-    }
-    nif_buffer_leave(lease, mode);
-    nif_charge(env, data->length, NIF_BUFFER_BYTES_PER_MS);
-    return OH_OK;
-}
-
-/* buffer_write(Buffer, Offset, Data), buffer_append(Buffer, Data): Data is a binary or a list of
- * binaries. */
-ERL_NIF_TERM nif_buffer_write(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    nif_lease_t lease;
-    uint64_t offset = 0;
-    data_t data;
-    bool full = false;
-    if (!nif_buffer_get(env, argv[0], &lease) ||
-        (argc == 3 && !nif_get_unsigned(env, argv[1], &offset)) ||
-        !get_data(env, argv[argc - 1], &data))
-        return enif_make_badarg(env);
-    if (is_long(&data))
-        return enif_schedule_nif(env, "buffer_write", ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_buffer_write,
-                                 argc, argv);
-    oh_status_t status = put(env, &lease, argc == 3 ? &offset : NULL, &data, &full);
-    return full ? nif_error(env, nif_atom.enospc) : nif_buffer_status(env, status);
-}
-
-ERL_NIF_TERM nif_buffer_append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    return nif_buffer_write(env, argc, argv);
 }
 
 /* --- Reading --- */

@@ -101,6 +101,23 @@ NIF(buffer_info, 1, 0)
 
 /* files */
 NIF(file_open, 2, DIRTY_IO)
+
+/* bytes of buffers */
+NIF(buffer_put_number, 4, 0)
+NIF(buffer_get_number, 3, 0)
+NIF(buffer_put_numbers, 4, 0)
+NIF(buffer_get_numbers, 4, 0)
+NIF(buffer_fill, 4, 0)
+NIF(buffer_copy_bytes, 5, 0)
+NIF(buffer_compare, 3, 0)
+NIF(buffer_compare, 5, 0)
+NIF(buffer_bxor, 4, 0)
+NIF(buffer_bxor, 5, 0)
+NIF(buffer_find, 3, 0)
+NIF(buffer_crc32c, 3, 0)
+NIF(buffer_crc32c, 4, 0)
+NIF(buffer_resize, 2, 0)
+
 NIF(file_close, 1, DIRTY_IO)
 NIF(file_size, 1, DIRTY_IO)
 NIF(file_truncate, 2, DIRTY_IO)

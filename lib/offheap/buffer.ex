@@ -6,8 +6,8 @@ defmodule Offheap.Buffer do
                    \\-------------------release-------------/
 
     * A buffer has a capacity, which does not change, and a size: the bytes written so far, from 0 on.
-      Writing beyond the size fills the gap with zeros, as in a file. Bytes from an earlier lease are
-      never seen.
+      Writing beyond the size fills the gap with zeros, as in a file, and `resize/2` truncates. Bytes
+      from an earlier lease are never seen.
     * `freeze/1` ends writing and makes a binary without copying (a copy if it is small). No binary ever
       changes: the block is used again only when the buffer was released and the last binary is gone.
     * The process that leased a buffer owns it. When the owner dies the lease ends, for all who hold the
@@ -29,7 +29,8 @@ defmodule Offheap.Buffer do
     * `{:error, :enospc}` - the bytes do not fit the capacity; none were written.
     * `{:error, :busy}` - another process is writing beyond the size.
 
-  Up to 1 MiB is copied on the spot, more on a dirty scheduler.
+  Calls that pass over bytes do so on the spot for up to 1 MiB, about 0.2 ms, and on a dirty scheduler for
+  more.
 
       iex> pool = Offheap.Pool.new()
       iex> {:ok, buffer} = Offheap.Buffer.lease(pool, 100)
@@ -123,13 +124,13 @@ defmodule Offheap.Buffer do
       {:error, :enospc}
   """
   @spec write(t(), non_neg_integer(), iodata()) :: :ok | {:error, :enospc | :frozen | :busy}
-  defdelegate write(buffer, offset, data), to: :offheap_buffer
+  defdelegate write(buffer, offset, data), to: :offheap_nif, as: :buffer_write
 
   @doc """
-  Writes `data` at the end.
+  Writes `data` at the end. An iolist is not flattened first.
   """
   @spec append(t(), iodata()) :: :ok | {:error, :enospc | :frozen | :busy}
-  defdelegate append(buffer, data), to: :offheap_buffer
+  defdelegate append(buffer, data), to: :offheap_nif, as: :buffer_append
 
   @doc """
   A copy of all bytes written so far. `{:error, :enomem}` if there is no memory for it.
@@ -174,6 +175,240 @@ defmodule Offheap.Buffer do
   """
   @spec slice(t(), non_neg_integer(), non_neg_integer()) :: binary() | {:error, :busy | :enomem}
   defdelegate slice(buffer, offset, length), to: :offheap_nif, as: :buffer_slice
+
+  @typedoc """
+  How a number is stored: unsigned, signed (two's complement) or float (IEEE 754); how many bits; most
+  (`_be`) or least (`_le`) significant byte first.
+  """
+  @type number_type ::
+          :u8
+          | :u16_be
+          | :u16_le
+          | :u32_be
+          | :u32_le
+          | :u64_be
+          | :u64_le
+          | :i8
+          | :i16_be
+          | :i16_le
+          | :i32_be
+          | :i32_le
+          | :i64_be
+          | :i64_le
+          | :f32_be
+          | :f32_le
+          | :f64_be
+          | :f64_le
+
+  @typedoc "A number; the atoms stand for floats that Erlang has no term for."
+  @type value :: number() | :nan | :infinity | :neg_infinity
+
+  @doc """
+  Writes a number at `offset`, as `write/3` writes its bytes. Any offset will do: nothing needs to be
+  aligned.
+
+  `ArgumentError` is raised for an unknown type and for a value that the type cannot hold: nothing is cut
+  off. A float type takes integers of `-2^63..2^64-1` too, rounds to the nearest float it has, takes none
+  that would become infinite by that, and takes the atoms `:nan`, `:infinity` and `:neg_infinity`.
+  Constant time. Another process that reads the number meanwhile may see bytes of the old and of the new
+  one.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64)
+      iex> Offheap.Buffer.put(buffer, 0, :u16_be, 513)
+      :ok
+      iex> Offheap.Buffer.put(buffer, 2, :i32_le, -2)
+      :ok
+      iex> Offheap.Buffer.read(buffer)
+      <<2, 1, 254, 255, 255, 255>>
+      iex> Offheap.Buffer.put(buffer, 0, :u8, 256)
+      ** (ArgumentError) argument error
+  """
+  @spec put(t(), non_neg_integer(), number_type(), value()) ::
+          :ok | {:error, :enospc | :frozen | :busy}
+  defdelegate put(buffer, offset, type, value), to: :offheap_nif, as: :buffer_put_number
+
+  @doc """
+  The number at `offset`. Raises `ArgumentError` where its bytes are not all below the size. Constant
+  time.
+
+  Bytes that are no number to Erlang, of a float type, are `:nan`, `:infinity` or `:neg_infinity` (where a
+  match of `<<value::float>>` fails).
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, <<0x7F, 0x80, 0, 0>>)
+      iex> Offheap.Buffer.get(buffer, 0, :u16_be)
+      32640
+      iex> Offheap.Buffer.get(buffer, 0, :f32_be)
+      :infinity
+  """
+  @spec get(t(), non_neg_integer(), number_type()) :: value()
+  defdelegate get(buffer, offset, type), to: :offheap_nif, as: :buffer_get_number
+
+  @doc """
+  Writes numbers one after the other from `offset` on: all of them, or none if one is wrong or they do not
+  fit. Errors as `put/4`.
+  """
+  @spec put_list(t(), non_neg_integer(), number_type(), [value()]) ::
+          :ok | {:error, :enospc | :frozen | :busy}
+  defdelegate put_list(buffer, offset, type, values), to: :offheap_nif, as: :buffer_put_numbers
+
+  @doc """
+  The list of the `count` numbers from `offset` on. As `get/3`.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64)
+      iex> Offheap.Buffer.put_list(buffer, 0, :f64_le, [0.5, 1, :nan])
+      :ok
+      iex> Offheap.Buffer.get_list(buffer, 0, :f64_le, 3)
+      [0.5, 1.0, :nan]
+  """
+  @spec get_list(t(), non_neg_integer(), number_type(), non_neg_integer()) :: [value()]
+  defdelegate get_list(buffer, offset, type, count), to: :offheap_nif, as: :buffer_get_numbers
+
+  @doc """
+  Writes `length` times the byte `byte` at `offset`. As `write/3`.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "abc")
+      iex> Offheap.Buffer.fill(buffer, 1, 4, ?x)
+      :ok
+      iex> Offheap.Buffer.read(buffer)
+      "axxxx"
+  """
+  @spec fill(t(), non_neg_integer(), non_neg_integer(), byte()) ::
+          :ok | {:error, :enospc | :frozen | :busy}
+  defdelegate fill(buffer, offset, length, byte), to: :offheap_nif, as: :buffer_fill
+
+  @doc """
+  Writes `length` bytes of `from`, from `from_offset` on, into `to` at `to_offset`, as `write/3` does.
+
+  `from` and `to` may be the same buffer, and the ranges may overlap: `to` then holds what was in `from`
+  before. Raises `ArgumentError` where the bytes of `from` are not all below its size.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "abcdef")
+      iex> Offheap.Buffer.copy(buffer, 0, 4, buffer, 1)
+      :ok
+      iex> Offheap.Buffer.read(buffer)
+      "aabcdf"
+  """
+  @spec copy(t(), non_neg_integer(), non_neg_integer(), t(), non_neg_integer()) ::
+          :ok | {:error, :enospc | :frozen | :busy}
+  defdelegate copy(from, from_offset, length, to, to_offset),
+    to: :offheap_nif,
+    as: :buffer_copy_bytes
+
+  @doc """
+  Replaces each of `length` bytes from `offset` on by its exclusive or with a byte of `key`, a binary that
+  is repeated as often as needed: its first byte meets the one at `offset`. What RFC 6455 does with the
+  payload of a WebSocket frame.
+
+  Raises `ArgumentError` where the bytes are not all below the size, and for an empty key.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "aBcDe")
+      iex> Offheap.Buffer.bxor(buffer, 0, 5, <<32, 0>>)
+      :ok
+      iex> Offheap.Buffer.read(buffer)
+      "ABCDE"
+  """
+  @spec bxor(t(), non_neg_integer(), non_neg_integer(), binary()) ::
+          :ok | {:error, :frozen | :busy}
+  defdelegate bxor(buffer, offset, length, key), to: :offheap_nif, as: :buffer_bxor
+
+  @doc """
+  The same with `length` bytes of the buffer `other`, from `other_offset` on.
+
+  `other` may be `buffer`; the ranges may be the same, but where they overlap otherwise `ArgumentError` is
+  raised.
+  """
+  @spec bxor(t(), non_neg_integer(), non_neg_integer(), t(), non_neg_integer()) ::
+          :ok | {:error, :frozen | :busy}
+  defdelegate bxor(buffer, offset, length, other, other_offset),
+    to: :offheap_nif,
+    as: :buffer_bxor
+
+  @doc """
+  How the bytes from `offset` on compare with those of `binary`, as many as it has: by the first that
+  differs. Raises `ArgumentError` where they are not all below the size.
+
+  The time taken tells where the first difference is: this is not for secrets.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "GET /")
+      iex> Offheap.Buffer.compare(buffer, 0, "GET")
+      :eq
+      iex> Offheap.Buffer.compare(buffer, 0, "PUT")
+      :lt
+  """
+  @spec compare(t(), non_neg_integer(), binary()) :: :lt | :eq | :gt
+  defdelegate compare(buffer, offset, binary), to: :offheap_nif, as: :buffer_compare
+
+  @doc """
+  How `length` bytes from `offset` on compare with as many of `other` from `other_offset` on.
+  """
+  @spec compare(t(), non_neg_integer(), non_neg_integer(), t(), non_neg_integer()) ::
+          :lt | :eq | :gt
+  defdelegate compare(buffer, offset, length, other, other_offset),
+    to: :offheap_nif,
+    as: :buffer_compare
+
+  @doc """
+  Where `pattern` first occurs at `offset` or after it: the offset of its first byte in the buffer. As
+  with `:binary.match/2`, it must not be empty. Raises `ArgumentError` where `offset` is beyond the size.
+
+  Takes well below a nanosecond a byte; in bytes that nearly match everywhere up to 5. Up to 128 KiB are
+  searched on the spot, more on a dirty scheduler.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "a\\r\\nb\\r\\n")
+      iex> Offheap.Buffer.find(buffer, 0, "\\r\\n")
+      1
+      iex> Offheap.Buffer.find(buffer, 2, "\\r\\n")
+      4
+      iex> Offheap.Buffer.find(buffer, 5, "\\r\\n")
+      :nomatch
+  """
+  @spec find(t(), non_neg_integer(), binary()) :: non_neg_integer() | :nomatch
+  defdelegate find(buffer, offset, pattern), to: :offheap_nif, as: :buffer_find
+
+  @doc """
+  The CRC-32C (Castagnoli) checksum of `length` bytes from `offset` on: that of iSCSI (RFC 3720), SCTP,
+  Kafka and ext4, not that of `:erlang.crc32/1`. Raises `ArgumentError` where they are not all below the
+  size.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "123456789")
+      iex> Offheap.Buffer.crc32c(buffer, 0, 9)
+      0xE3069283
+      iex> Offheap.Buffer.crc32c(buffer, 4, 5, Offheap.Buffer.crc32c(buffer, 0, 4))
+      0xE3069283
+  """
+  @spec crc32c(t(), non_neg_integer(), non_neg_integer()) :: 0..0xFFFFFFFF
+  defdelegate crc32c(buffer, offset, length), to: :offheap_nif, as: :buffer_crc32c
+
+  @doc """
+  The checksum of the bytes that gave `previous`, followed by these.
+  """
+  @spec crc32c(t(), non_neg_integer(), non_neg_integer(), 0..0xFFFFFFFF) :: 0..0xFFFFFFFF
+  defdelegate crc32c(buffer, offset, length, previous), to: :offheap_nif, as: :buffer_crc32c
+
+  @doc """
+  Makes the size `size`, within the capacity: new bytes are zero, and bytes beyond it are given up for
+  good.
+
+  Who reads or overwrites meanwhile does so as if it had come before; where bytes are written again over
+  those that were given up, it may meet old and new ones mixed. `{:error, :busy}`: another process is
+  writing beyond the size.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "abcdef")
+      iex> Offheap.Buffer.resize(buffer, 3)
+      :ok
+      iex> Offheap.Buffer.resize(buffer, 5)
+      :ok
+      iex> Offheap.Buffer.read(buffer)
+      <<"abc", 0, 0>>
+  """
+  @spec resize(t(), non_neg_integer()) :: :ok | {:error, :enospc | :frozen | :busy}
+  defdelegate resize(buffer, size), to: :offheap_nif, as: :buffer_resize
+
+  @doc """
+  Makes the size 0, to use the lease again. The same as `resize(buffer, 0)`.
+  """
+  @spec reset(t()) :: :ok | {:error, :frozen | :busy}
+  defdelegate reset(buffer), to: :offheap_buffer
 
   @doc "The number of bytes written so far."
   @spec size(t()) :: non_neg_integer()

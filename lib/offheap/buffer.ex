@@ -30,7 +30,7 @@ defmodule Offheap.Buffer do
     * `{:error, :busy}` - another process is writing beyond the size.
 
   Calls that pass over bytes do so on the spot for up to 1 MiB, about 0.2 ms, and on a dirty scheduler for
-  more.
+  more. `Offheap.Buffer.Cursor` reads and writes one thing after the other.
 
       iex> pool = Offheap.Pool.new()
       iex> {:ok, buffer} = Offheap.Buffer.lease(pool, 100)
@@ -409,6 +409,17 @@ defmodule Offheap.Buffer do
   """
   @spec reset(t()) :: :ok | {:error, :frozen | :busy}
   defdelegate reset(buffer), to: :offheap_buffer
+
+  @doc """
+  A cursor at the end of the buffer, for `Enum.into/2` and `for ... into:`.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "head")
+      iex> for part <- ["er", [?:, " "], "value"], into: Offheap.Buffer.into(buffer), do: part
+      iex> Offheap.Buffer.read(buffer)
+      "header: value"
+  """
+  @spec into(t()) :: Offheap.Buffer.Cursor.t()
+  def into(buffer), do: Offheap.Buffer.Cursor.new(buffer, size(buffer))
 
   @doc "The number of bytes written so far."
   @spec size(t()) :: non_neg_integer()

@@ -4,6 +4,7 @@ defmodule Offheap.BufferTest do
   alias Offheap.{Buffer, Pool}
 
   doctest Offheap.Buffer
+  doctest Offheap.Buffer.Cursor
 
   setup do
     %{pool: Pool.new()}

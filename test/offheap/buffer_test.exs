@@ -4,7 +4,6 @@ defmodule Offheap.BufferTest do
   alias Offheap.{Buffer, Pool}
 
   doctest Offheap.Buffer
-  doctest Offheap.Buffer.Cursor
 
   setup do
     %{pool: Pool.new()}

@@ -215,8 +215,8 @@ compare(Buffer, Offset, Length, Other, OtherOffset) ->
 %% buffer. As with `binary:match/2', it must not be empty. Raises `badarg' where `Offset' is beyond
 %% the size.
 %%
-%% Takes well below a nanosecond a byte; in bytes that nearly match everywhere up to 5. Up to 128 KiB
-%% are searched on the spot, more on a dirty scheduler.
+%% Takes well below a nanosecond a byte; in bytes that nearly match everywhere up to 5, and then the
+%% search goes on on a dirty scheduler after 0.3 ms.
 -spec find(buffer(), Offset :: non_neg_integer(), Pattern :: binary()) ->
           non_neg_integer() | nomatch.
 find(Buffer, Offset, Pattern) -> offheap_nif:buffer_find(Buffer, Offset, Pattern).

@@ -17,19 +17,24 @@ typedef uint8_t block_t __attribute__((vector_size(16)));
 /* Patterns from this length on are left to memmem, which skips by the length of the pattern. */
 #define LONG_PATTERN 16
 
+/* A first byte is rare if it was met in vain less often than this: some at the start, and then one in
+ * so many bytes, which is what a call of memchr costs. */
+#define MISSES         2
+#define BYTES_PER_MISS 256
+
 static bool is_zero(block_t block) {
     uint64_t half[2];
     memcpy(half, &block, sizeof half);
     return (half[0] | half[1]) == 0;
 }
 
-/* Where a pattern of 2 bytes or more is in bytes, its first byte among the first `places` of them;
- * or places. Blocks in which its first and last byte nowhere stand at their distance are passed by.
- * (W. Mula, "SIMD-friendly algorithms for substring searching", 2016.) */
-static uint64_t find_short(const char *bytes, uint64_t places, const char *pattern, size_t length) {
+/* Where a pattern of 2 bytes or more is in bytes, its first byte among those of at..places-1; or
+ * places. Blocks in which its first and last byte nowhere stand at their distance are passed by. (W.
+ * Mula, "SIMD-friendly algorithms for substring searching", 2016.) */
+static uint64_t find_by_blocks(const char *bytes, uint64_t at, uint64_t places, const char *pattern,
+                               size_t length) {
     const block_t first = (block_t){0} + (uint8_t)pattern[0];
     const block_t last = (block_t){0} + (uint8_t)pattern[length - 1];
-    uint64_t at = 0;
     while (at < places) {
         uint64_t end = places;
         if (places - at >= sizeof(block_t)) {
@@ -47,6 +52,23 @@ static uint64_t find_short(const char *bytes, uint64_t places, const char *patte
                 return at;
     }
     return places;
+}
+
+/* The same. Where the first byte is rare, memchr is quicker than blocks: it has the processor's
+ * widest registers. */
+static uint64_t find_short(const char *bytes, uint64_t places, const char *pattern, size_t length) {
+    uint64_t at = 0;
+    for (uint64_t misses = 0; misses <= MISSES + at / BYTES_PER_MISS; misses++) {
+        const char *found = memchr(bytes + at, (unsigned char)pattern[0], places - at);
+        if (found == NULL)
+            return places;
+        at = (uint64_t)(found - bytes);
+        if (memcmp(found, pattern, length) == 0)
+            return at;
+        if (++at == places)
+            return places;
+    }
+    return find_by_blocks(bytes, at, places, pattern, length);
 }
 
 uint64_t oh_bytes_find(const char *bytes, uint64_t length, const char *pattern,

@@ -262,6 +262,34 @@ defmodule Offheap.BufferBytesTest do
       assert refused(fn -> Buffer.find(buffer, 0, "") end)
     end
 
+    # A pattern that nearly matches everywhere takes a scheduler too long; chunks of 64 KiB meet.
+    test "are searched to the end, however long it takes", %{pool: pool} do
+      for size <- [65_535, 65_536, 65_537, 131_072, 200_000, @mib, @mib + 1] do
+        buffer = lease(pool, size)
+        Buffer.fill(buffer, 0, size, ?a)
+
+        for pattern <- [
+              "b",
+              "ba",
+              "aab",
+              :binary.copy("a", 300) <> "b",
+              :binary.copy("a", 10_000) <> "b"
+            ],
+            end_ <- [size, 131_072, 65_536 + 150, 65_537, 65_536, 65_535],
+            at = end_ - byte_size(pattern),
+            end_ <= size do
+          Buffer.write(buffer, at, pattern)
+          assert Buffer.find(buffer, 0, pattern) == at
+          assert Buffer.find(buffer, at, pattern) == at
+          assert Buffer.find(buffer, at + 1, pattern) == :nomatch
+          Buffer.fill(buffer, at, byte_size(pattern), ?a)
+          assert Buffer.find(buffer, 0, pattern) == :nomatch
+        end
+
+        Buffer.release(buffer)
+      end
+    end
+
     test "are combined with keys and with other buffers", %{pool: pool} do
       bytes = :crypto.strong_rand_bytes(1000)
 

@@ -229,7 +229,6 @@ buffer_find(_Buffer, _Offset, _Pattern) -> ?STUB.
 buffer_crc32c(_Buffer, _Offset, _Length) -> ?STUB.
 buffer_crc32c(_Buffer, _Offset, _Length, _Previous) -> ?STUB.
 buffer_resize(_Buffer, _Size) -> ?STUB.
-file_size(_File) -> ?STUB.
 file_close(_File) -> ?STUB.
 file_size(_File) -> ?STUB.
 file_truncate(_File, _Size) -> ?STUB.

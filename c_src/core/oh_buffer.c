@@ -2,15 +2,6 @@
 
 #include <string.h>
 
-oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,
-                                uint64_t length, oh_buffer_mode_t *mode) {
-    /* Who knows the generation reads its size or that of a later one, and then cannot enter. What
-     * lies below a size of this lease may be overwritten, even if size shrinks before entering. */
-    uint64_t size = oh_buffer_size(b);
-    *mode = offset <= size && length <= size - offset ? OH_BUFFER_OVERWRITE : OH_BUFFER_EXTEND;
-    return oh_buffer_enter(b, generation, *mode);
-}
-
 void oh_buffer_put(oh_buffer_t *b, uint64_t offset, const void *bytes, size_t length) {
     if (length > 0)
         memcpy(oh_buffer_at(b, offset), bytes, length);

@@ -221,8 +221,14 @@ static inline char *oh_buffer_at(oh_buffer_t *b, uint64_t offset) {
 
 /* Enters for putting length bytes at offset: OVERWRITE if they lie below size, else EXTEND; which,
  * is in *mode. Status as enter. */
-oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,
-                                uint64_t length, oh_buffer_mode_t *mode);
+static inline oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,
+                                              uint64_t length, oh_buffer_mode_t *mode) {
+    /* Who knows the generation reads its size or that of a later one, and then cannot enter. What
+     * lies below a size of this lease may be overwritten, even if size shrinks before entering. */
+    uint64_t size = oh_buffer_size(b);
+    *mode = offset <= size && length <= size - offset ? OH_BUFFER_OVERWRITE : OH_BUFFER_EXTEND;
+    return oh_buffer_enter(b, generation, *mode);
+}
 
 /* Copies bytes in, which must fit. The caller has entered to extend, or overwrites below size.
  * Bytes beyond size stay unseen until oh_buffer_grow. */

@@ -105,6 +105,11 @@ static inline bool nif_on_dirty_cpu(void) {
 
 /* Charges the time slice for work of cost units, where units_per_ms of them fill one millisecond.
  * True when the slice is used up and a chunked loop should go on later by enif_schedule_nif. */
-bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms);
+bool nif_charge_percent(ErlNifEnv *env, uint64_t percent);
+static inline bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms) {
+    /* Constant units make this a comparison; what is less than a percent is not worth a call. */
+    return oh_unlikely(cost >= (units_per_ms + 99) / 100) &&
+           nif_charge_percent(env, cost * 100 / units_per_ms);
+}
 
 #endif

@@ -3,16 +3,6 @@
 
 #include <string.h>
 
-_Static_assert(sizeof(ErlNifPid) == sizeof(uint64_t), "a pid is one word");
-
-uint64_t nif_buffer_self(ErlNifEnv *env) {
-    ErlNifPid pid;
-    uint64_t word;
-    enif_self(env, &pid);
-    memcpy(&word, &pid, sizeof word);
-    return word;
-}
-
 static ErlNifPid owner_pid(uint64_t word) {
     ErlNifPid pid;
     memcpy(&pid, &word, sizeof pid);
@@ -89,20 +79,6 @@ ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b) {
     return enif_make_tuple_from_array(env, element, 3);
 }
 
-bool nif_buffer_get(ErlNifEnv *env, ERL_NIF_TERM term, nif_lease_t *lease) {
-    const ERL_NIF_TERM *element;
-    int arity;
-    ErlNifUInt64 generation;
-    if (!enif_get_tuple(env, term, &arity, &element) || arity != 3 ||
-        !enif_is_identical(element[0], nif_atom.offheap_buffer) ||
-        !enif_get_resource(env, element[1], nif_type_buffer, (void **)&lease->handle) ||
-        !enif_get_uint64(env, element[2], &generation))
-        return false;
-    lease->buffer = lease->handle->buffer;
-    lease->generation = generation;
-    return true;
-}
-
 /* Ends a lease whose owner is dead, for a caller that may hold a term of it. */
 static bool reclaim(oh_pool_t *pool, oh_buffer_t *b, uint64_t generation, nif_buffer_t *held) {
     bool finisher = false;
@@ -142,29 +118,17 @@ oh_status_t nif_buffer_check(ErlNifEnv *env, const nif_lease_t *lease) {
     return OH_RELEASED;
 }
 
-oh_status_t nif_buffer_entered(ErlNifEnv *env, const nif_lease_t *lease, oh_buffer_mode_t mode,
-                               oh_status_t status) {
+oh_status_t nif_buffer_entered_other(ErlNifEnv *env, const nif_lease_t *lease,
+                                     oh_buffer_mode_t mode) {
     oh_buffer_t *b = lease->buffer;
-    if (oh_unlikely(status != OH_OK))
-        return status;
     /* A handle that was detached, with the generation of its buffer's present lease: forged. */
     if (oh_likely(oh_load_acquire(&b->handle) == lease->handle)) {
-        if (oh_likely(is_owner(env, b)) || !owner_is_dead(env, b))
+        if (oh_likely(!owner_is_dead(env, b)))
             return OH_OK;
         reclaim(lease->handle->pool, b, lease->generation, lease->handle);
     }
     nif_buffer_leave(lease, mode);
     return OH_RELEASED;
-}
-
-oh_status_t nif_buffer_enter(ErlNifEnv *env, const nif_lease_t *lease, oh_buffer_mode_t mode) {
-    return nif_buffer_entered(env, lease, mode,
-                              oh_buffer_enter(lease->buffer, lease->generation, mode));
-}
-
-void nif_buffer_leave(const nif_lease_t *lease, oh_buffer_mode_t mode) {
-    if (oh_unlikely(oh_buffer_leave(lease->buffer, mode)))
-        nif_buffer_finish(lease->handle->pool, lease->buffer, lease->handle);
 }
 
 uint64_t nif_buffer_sweep(ErlNifEnv *env, oh_pool_t *pool, uint32_t from, uint32_t to) {

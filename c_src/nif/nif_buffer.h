@@ -32,6 +32,8 @@
 
 #include "nif.h"
 
+#include <string.h>
+
 #include "../core/oh_buffer.h"
 #include "../core/oh_pool.h"
 
@@ -59,8 +61,16 @@ typedef struct {
 /* Bytes copied in a millisecond, at the least. */
 #define NIF_BUFFER_BYTES_PER_MS ((uint64_t)4 << 20)
 
+_Static_assert(sizeof(ErlNifPid) == sizeof(uint64_t), "a pid is one word");
+
 /* The calling process, as the owner word of a buffer. */
-uint64_t nif_buffer_self(ErlNifEnv *env);
+static inline uint64_t nif_buffer_self(ErlNifEnv *env) {
+    ErlNifPid pid;
+    uint64_t word;
+    enif_self(env, &pid);
+    memcpy(&word, &pid, sizeof word);
+    return word;
+}
 
 /* Gives back the reference to H that the pool held; an oh_pool_drop_t. */
 void nif_buffer_drop(void *handle);
@@ -71,8 +81,19 @@ void nif_buffer_finish(oh_pool_t *pool, oh_buffer_t *buffer, nif_buffer_t *held)
 /* Begins a lease on a buffer that the caller owns exclusively; the term for it. */
 ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *buffer);
 
-/* Takes a lease term apart; false: it is none. */
-bool nif_buffer_get(ErlNifEnv *env, ERL_NIF_TERM term, nif_lease_t *lease);
+/* Takes a lease term apart; false: it is none. Atoms are compared by their words, which
+ * nif_size_init makes sure of. */
+static inline bool nif_buffer_get(ErlNifEnv *env, ERL_NIF_TERM term, nif_lease_t *lease) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    if (!enif_get_tuple(env, term, &arity, &element) || arity != 3 ||
+        element[0] != nif_atom.offheap_buffer ||
+        !enif_get_resource(env, element[1], nif_type_buffer, (void **)&lease->handle) ||
+        !nif_get_unsigned(env, element[2], &lease->generation))
+        return false;
+    lease->buffer = lease->handle->buffer;
+    return true;
+}
 
 /* OH_RELEASED if the lease is over, which it also is, from now on, if its owner is dead. */
 oh_status_t nif_buffer_check(ErlNifEnv *env, const nif_lease_t *lease);
@@ -80,10 +101,31 @@ oh_status_t nif_buffer_check(ErlNifEnv *env, const nif_lease_t *lease);
 /* oh_buffer_enter and oh_buffer_leave, and what belongs to them. nif_buffer_entered turns the
  * status of a core's enter call into that of this one: it leaves again if the term is forged or the
  * owner dead. */
-oh_status_t nif_buffer_enter(ErlNifEnv *env, const nif_lease_t *lease, oh_buffer_mode_t mode);
-oh_status_t nif_buffer_entered(ErlNifEnv *env, const nif_lease_t *lease, oh_buffer_mode_t mode,
-                               oh_status_t status);
-void nif_buffer_leave(const nif_lease_t *lease, oh_buffer_mode_t mode);
+static inline void nif_buffer_leave(const nif_lease_t *lease, oh_buffer_mode_t mode) {
+    if (oh_unlikely(oh_buffer_leave(lease->buffer, mode)))
+        nif_buffer_finish(lease->handle->pool, lease->buffer, lease->handle);
+}
+
+/* nif_buffer_entered for one who entered and is not the owner, or has a forged term. */
+oh_status_t nif_buffer_entered_other(ErlNifEnv *env, const nif_lease_t *lease,
+                                     oh_buffer_mode_t mode);
+
+static inline oh_status_t nif_buffer_entered(ErlNifEnv *env, const nif_lease_t *lease,
+                                             oh_buffer_mode_t mode, oh_status_t status) {
+    oh_buffer_t *b = lease->buffer;
+    if (oh_unlikely(status != OH_OK))
+        return status;
+    if (oh_likely(oh_load_acquire(&b->handle) == lease->handle &&
+                  oh_load_relaxed(&b->owner) == nif_buffer_self(env)))
+        return OH_OK;
+    return nif_buffer_entered_other(env, lease, mode);
+}
+
+static inline oh_status_t nif_buffer_enter(ErlNifEnv *env, const nif_lease_t *lease,
+                                           oh_buffer_mode_t mode) {
+    return nif_buffer_entered(env, lease, mode,
+                              oh_buffer_enter(lease->buffer, lease->generation, mode));
+}
 
 /* Releases leases of dead owners among the buffers from..to-1; how many. */
 uint64_t nif_buffer_sweep(ErlNifEnv *env, oh_pool_t *pool, uint32_t from, uint32_t to);

@@ -162,8 +162,7 @@ ERL_NIF_TERM nif_buffer_put_numbers(ErlNifEnv *env, int argc, const ERL_NIF_TERM
         !count_values(env, list, type, &count))
         return enif_make_badarg(env);
     if (count > LIST_INLINE && nif_on_scheduler())
-        return enif_schedule_nif(env, "buffer_put_numbers", ERL_NIF_DIRTY_JOB_CPU_BOUND,
-                                 nif_buffer_put_numbers, argc, argv);
+        return NIF_BUFFER_GO_DIRTY(buffer_put_numbers);
     range.length = count * type.size;
     if (!nif_range_begin_put(env, &range, &refusal))
         return refusal;
@@ -186,8 +185,7 @@ ERL_NIF_TERM nif_buffer_get_numbers(ErlNifEnv *env, int argc, const ERL_NIF_TERM
         !nif_get_unsigned(env, argv[3], &count) || count > UINT64_MAX / type.size)
         return enif_make_badarg(env);
     if (count > LIST_INLINE && nif_on_scheduler())
-        return enif_schedule_nif(env, "buffer_get_numbers", ERL_NIF_DIRTY_JOB_CPU_BOUND,
-                                 nif_buffer_get_numbers, argc, argv);
+        return NIF_BUFFER_GO_DIRTY(buffer_get_numbers);
     range.length = count * type.size;
     if (!nif_range_begin(env, &range, OH_BUFFER_READ, &refusal))
         return refusal;

@@ -14,6 +14,10 @@ static inline bool nif_buffer_is_long(uint64_t length) {
     return oh_unlikely(length > NIF_BUFFER_INLINE_BYTES) && nif_on_scheduler();
 }
 
+/* The call that the NIF <name> returns to go on as a whole on a dirty scheduler. */
+#define NIF_BUFFER_GO_DIRTY(name)                                                                  \
+    enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_##name, argc, argv)
+
 /* A buffer argument, and where in it. */
 typedef struct {
     nif_lease_t lease;

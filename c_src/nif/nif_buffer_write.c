@@ -3,11 +3,6 @@
 #include "nif_buffer_range.h"
 #include "nif_iodata.h"
 
-#include <string.h>
-
-#define GO_DIRTY(name)                                                                             \
-    enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_##name, argc, argv)
-
 /* What to return for data that was not walked to its end. */
 static ERL_NIF_TERM not_walked(ErlNifEnv *env, nif_iodata_result_t result) {
     return result == NIF_IODATA_BAD ? enif_make_badarg(env)
@@ -85,9 +80,10 @@ ERL_NIF_TERM nif_buffer_write(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
         !nif_get_unsigned(env, argv[1], &range.offset))
         return enif_make_badarg(env);
     if (oh_unlikely(!enif_inspect_binary(env, argv[2], &binary)))
-        return put_iodata(env, &range, argv[2], &result) ? result : GO_DIRTY(buffer_write);
+        return put_iodata(env, &range, argv[2], &result) ? result
+                                                         : NIF_BUFFER_GO_DIRTY(buffer_write);
     if (nif_buffer_is_long(binary.size))
-        return GO_DIRTY(buffer_write);
+        return NIF_BUFFER_GO_DIRTY(buffer_write);
     range.length = binary.size;
     if (!nif_range_begin_put(env, &range, &result))
         return result;
@@ -104,11 +100,12 @@ ERL_NIF_TERM nif_buffer_append(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
         return enif_make_badarg(env);
     bool is_binary = enif_inspect_binary(env, argv[1], &binary);
     if (is_binary && nif_buffer_is_long(binary.size))
-        return GO_DIRTY(buffer_append);
+        return NIF_BUFFER_GO_DIRTY(buffer_append);
     if (!nif_range_begin_append(env, &range, &result))
         return result;
     if (oh_unlikely(!is_binary))
-        return put_beyond(env, &range, argv[1], &result) ? result : GO_DIRTY(buffer_append);
+        return put_beyond(env, &range, argv[1], &result) ? result
+                                                         : NIF_BUFFER_GO_DIRTY(buffer_append);
     range.length = binary.size;
     if (oh_unlikely(!oh_buffer_fits(range.lease.buffer, range.offset, range.length))) {
         nif_range_leave(&range);

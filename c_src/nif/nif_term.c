@@ -81,9 +81,6 @@ ERL_NIF_TERM nif_errno(ErlNifEnv *env, int error_number) {
     return enif_make_atom(env, oh_errno_name(error_number));
 }
 
-bool nif_charge(ErlNifEnv *env, uint64_t cost, uint64_t units_per_ms) {
-    uint64_t percent = cost * 100 / units_per_ms;
-    if (percent == 0)
-        return false;
+bool nif_charge_percent(ErlNifEnv *env, uint64_t percent) {
     return enif_consume_timeslice(env, percent > 100 ? 100 : (int)percent) != 0;
 }

@@ -166,6 +166,8 @@ defmodule Offheap.Reload do
       bits: make_bits(),
       files: make_files(),
       registry: make_registry()
+
+      buffer: make_buffer()
     }
   end
 
@@ -180,6 +182,8 @@ defmodule Offheap.Reload do
     use_bits(handles.bits)
     use_files(handles.files)
     use_registry(handles.registry)
+
+    use_buffer(handles.buffer)
   end
 
   defp make_atomics do
@@ -384,6 +388,17 @@ defmodule Offheap.Reload do
     max_bytes = for p <- Offheap.pools(), do: :offheap_pool.info(p).max_bytes
     true = 1_234_567 in max_bytes
     %{frozen: 1} = :offheap_pool.info(pool)
+
+  defp make_buffer do
+    {:ok, buffer} = :offheap_buffer.lease(:offheap_pool.new(), 1000, "123456789")
+    buffer
+
+  # One place that all write the same to, and bytes that nobody changes.
+  defp use_buffer(buffer) do
+    0xE3069283 = :offheap_buffer.crc32c(buffer, 0, 9)
+    :ok = :offheap_buffer.put(buffer, 1, :u16_be, 0x3233)
+    [?1, ?2] = :offheap_buffer.get_list(buffer, 0, :u8, 2)
+    4 = :offheap_buffer.find(buffer, 0, "5")
   end
 
   defp work(handles, counter) do

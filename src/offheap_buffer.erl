@@ -39,7 +39,7 @@
 -export_type([buffer/0, range/0]).
 
 %% bytes
--export([put/4, get/3, put_list/4, get_list/4, fill/4, copy/5, compare/3, compare/5, 'bxor'/4,
+-export([put/4, get/3, put_list/4, get_list/4, number_bytes/1, fill/4, copy/5, compare/3, compare/5, 'bxor'/4,
          'bxor'/5, find/3, crc32c/3, crc32c/4, resize/2, reset/1]).
 -export_type([number_type/0, value/0]).
 
@@ -160,6 +160,16 @@ put_list(Buffer, Offset, Type, Values) ->
                Count :: non_neg_integer()) -> [value()].
 get_list(Buffer, Offset, Type, Count) ->
     offheap_nif:buffer_get_numbers(Buffer, Offset, Type, Count).
+
+%% @doc How many bytes a number of the type takes.
+-spec number_bytes(number_type()) -> 1 | 2 | 4 | 8.
+number_bytes(Type) when Type =:= u8; Type =:= i8 -> 1;
+number_bytes(Type) when Type =:= u16_be; Type =:= u16_le; Type =:= i16_be; Type =:= i16_le -> 2;
+number_bytes(Type) when Type =:= u32_be; Type =:= u32_le; Type =:= i32_be; Type =:= i32_le -> 4;
+number_bytes(Type) when Type =:= u64_be; Type =:= u64_le; Type =:= i64_be; Type =:= i64_le -> 8;
+number_bytes(Type) when Type =:= f32_be; Type =:= f32_le -> 4;
+number_bytes(Type) when Type =:= f64_be; Type =:= f64_le -> 8;
+number_bytes(_) -> error(badarg).
 
 %% --- Bytes in place ---
 

@@ -69,14 +69,14 @@ skip(_, _) ->
 -spec get(cursor(), offheap_buffer:number_type()) -> {offheap_buffer:value(), cursor()}.
 get(#{buffer := Buffer, position := Position} = Cursor, Type) ->
     Value = offheap_nif:buffer_get_number(Buffer, Position, Type),
-    {Value, Cursor#{position := Position + bytes(Type)}}.
+    {Value, Cursor#{position := Position + offheap_buffer:number_bytes(Type)}}.
 
 %% @doc The `Count' numbers from the position on, and the cursor after them.
 -spec get_list(cursor(), offheap_buffer:number_type(), Count :: non_neg_integer()) ->
           {[offheap_buffer:value()], cursor()}.
 get_list(#{buffer := Buffer, position := Position} = Cursor, Type, Count) ->
     Values = offheap_nif:buffer_get_numbers(Buffer, Position, Type, Count),
-    {Values, Cursor#{position := Position + Count * bytes(Type)}}.
+    {Values, after_list(Cursor, Type, Count)}.
 
 %% @doc A copy of the `Length' bytes from the position on, and the cursor after them.
 -spec read(cursor(), Length :: non_neg_integer()) -> {binary(), cursor()} | {error, enomem}.
@@ -92,7 +92,7 @@ read(#{buffer := Buffer, position := Position} = Cursor, Length) ->
 -spec put(cursor(), offheap_buffer:number_type(), offheap_buffer:value()) -> written().
 put(#{buffer := Buffer, position := Position} = Cursor, Type, Value) ->
     case offheap_nif:buffer_put_number(Buffer, Position, Type, Value) of
-        ok -> {ok, Cursor#{position := Position + bytes(Type)}};
+        ok -> {ok, Cursor#{position := Position + offheap_buffer:number_bytes(Type)}};
         Error -> Error
     end.
 
@@ -100,7 +100,7 @@ put(#{buffer := Buffer, position := Position} = Cursor, Type, Value) ->
 -spec put_list(cursor(), offheap_buffer:number_type(), [offheap_buffer:value()]) -> written().
 put_list(#{buffer := Buffer, position := Position} = Cursor, Type, Values) ->
     case offheap_nif:buffer_put_numbers(Buffer, Position, Type, Values) of
-        ok -> {ok, Cursor#{position := Position + length(Values) * bytes(Type)}};
+        ok -> {ok, after_list(Cursor, Type, length(Values))};
         Error -> Error
     end.
 
@@ -112,10 +112,5 @@ write(#{buffer := Buffer, position := Position} = Cursor, Data) ->
         Error -> Error
     end.
 
-%% How many bytes a number takes; of a type that a buffer has accepted.
-bytes(u8) -> 1;
-bytes(i8) -> 1;
-bytes(Type) when Type =:= u16_be; Type =:= u16_le; Type =:= i16_be; Type =:= i16_le -> 2;
-bytes(Type) when Type =:= u32_be; Type =:= u32_le; Type =:= i32_be; Type =:= i32_le -> 4;
-bytes(Type) when Type =:= f32_be; Type =:= f32_le -> 4;
-bytes(_) -> 8.
+after_list(#{position := Position} = Cursor, Type, Count) ->
+    Cursor#{position := Position + Count * offheap_buffer:number_bytes(Type)}.

@@ -50,8 +50,8 @@
  *   freeze        yes    BUSY       BUSY    one     yes      no
  *   release       yes    yes        yes     yes     one      no
  *
- * (freeze is BUSY while readers of the writable buffer are inside too; "one": the second gets
- * FROZEN or RELEASED.) open and everything about the block belong to whoever owns the buffer
+ * (Who grows or resizes is one who extends. freeze is BUSY while readers of the writable buffer are
+ * inside too; "one": the second gets FROZEN or RELEASED.) open and everything about the block belong to whoever owns the buffer
  * exclusively: the finisher until it hands the buffer to the pool, and who then takes it from
  * there.
  *

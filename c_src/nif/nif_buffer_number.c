@@ -10,7 +10,7 @@
 #define LIST_INLINE   ((uint64_t)8192)
 #define VALUES_PER_MS 40000
 /* Values made into terms at a time. */
-#define CHUNK 256
+#define CHUNK 512
 
 /* --- Arguments and results --- */
 

@@ -264,6 +264,15 @@ defmodule Offheap.Buffer do
   defdelegate get_list(buffer, offset, type, count), to: :offheap_nif, as: :buffer_get_numbers
 
   @doc """
+  How many bytes a number of the type takes.
+
+      iex> Offheap.Buffer.number_bytes(:u32_be)
+      4
+  """
+  @spec number_bytes(number_type()) :: 1 | 2 | 4 | 8
+  defdelegate number_bytes(type), to: :offheap_buffer
+
+  @doc """
   Writes `length` times the byte `byte` at `offset`. As `write/3`.
 
       iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "abc")

@@ -34,6 +34,7 @@ defmodule Offheap.BufferCursorTest do
 
   test "what is written comes back, and the position follows", %{buffer: buffer} do
     for {type, size} <- @types do
+      assert Buffer.number_bytes(type) == size
       start = Cursor.new(buffer, 3)
       assert {:ok, cursor} = Cursor.put(start, type, 7)
       assert Cursor.position(cursor) == 3 + size
@@ -77,6 +78,7 @@ defmodule Offheap.BufferCursorTest do
     cursor = Cursor.new(buffer, 8)
     assert_raise ArgumentError, fn -> Cursor.get(cursor, :u32_be) end
     assert_raise ArgumentError, fn -> Cursor.get(cursor, :u24_be) end
+    assert_raise ArgumentError, fn -> Buffer.number_bytes(:u24_be) end
     assert_raise ArgumentError, fn -> Cursor.get_list(cursor, :u8, 3) end
     assert_raise ArgumentError, fn -> Cursor.read(cursor, 3) end
     assert_raise ArgumentError, fn -> Cursor.put(cursor, :u8, 256) end

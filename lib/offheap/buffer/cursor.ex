@@ -38,8 +38,10 @@ defmodule Offheap.Buffer.Cursor do
   was released.
   """
   @spec new(Offheap.Buffer.t(), non_neg_integer()) :: t()
-  def new(buffer, position \\ 0),
-    do: struct!(__MODULE__, :offheap_buffer_cursor.new(buffer, position))
+  def new(buffer, position \\ 0) do
+    %{buffer: buffer, position: position} = :offheap_buffer_cursor.new(buffer, position)
+    %__MODULE__{buffer: buffer, position: position}
+  end
 
   @doc "The offset at which the cursor is."
   @spec position(t()) :: non_neg_integer()

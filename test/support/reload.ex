@@ -165,8 +165,7 @@ defmodule Offheap.Reload do
       histograms: make_histograms(),
       bits: make_bits(),
       files: make_files(),
-      registry: make_registry()
-
+      registry: make_registry(),
       buffer: make_buffer()
     }
   end
@@ -182,7 +181,6 @@ defmodule Offheap.Reload do
     use_bits(handles.bits)
     use_files(handles.files)
     use_registry(handles.registry)
-
     use_buffer(handles.buffer)
   end
 
@@ -388,10 +386,12 @@ defmodule Offheap.Reload do
     max_bytes = for p <- Offheap.pools(), do: :offheap_pool.info(p).max_bytes
     true = 1_234_567 in max_bytes
     %{frozen: 1} = :offheap_pool.info(pool)
+  end
 
   defp make_buffer do
     {:ok, buffer} = :offheap_buffer.lease(:offheap_pool.new(), 1000, "123456789")
     buffer
+  end
 
   # One place that all write the same to, and bytes that nobody changes.
   defp use_buffer(buffer) do

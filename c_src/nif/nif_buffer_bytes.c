@@ -22,9 +22,7 @@ ERL_NIF_TERM nif_buffer_fill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     ERL_NIF_TERM refusal;
     if (!nif_range_get(env, argv, &to) || !nif_get_unsigned(env, argv[3], &byte) || byte > 255)
         return enif_make_badarg(env);
-    if (nif_buffer_is_long(to.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_fill);
-    if (!nif_range_begin_put(env, &to, &refusal))
+    if (!nif_range_begin_put(env, &to, &NIF_CALL(buffer_fill), &refusal))
         return refusal;
     memset(nif_range_bytes(&to), (int)byte, to.length);
     return nif_range_end_put(env, &to);
@@ -40,11 +38,9 @@ ERL_NIF_TERM nif_buffer_copy_bytes(ErlNifEnv *env, int argc, const ERL_NIF_TERM 
         !nif_get_unsigned(env, argv[4], &to.offset))
         return enif_make_badarg(env);
     to.length = from.length;
-    if (nif_buffer_is_long(to.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_copy_bytes);
     if (!nif_range_begin(env, &from, OH_BUFFER_READ, &result))
         return result;
-    if (nif_range_begin_put(env, &to, &result)) {
+    if (nif_range_begin_put(env, &to, &NIF_CALL(buffer_copy_bytes), &result)) {
         memmove(nif_range_bytes(&to), nif_range_bytes(&from), to.length);
         result = nif_range_end_put(env, &to);
     }
@@ -76,7 +72,7 @@ static ERL_NIF_TERM compare_with_binary(ErlNifEnv *env, int argc, const ERL_NIF_
         return enif_make_badarg(env);
     range.length = binary.size;
     if (nif_buffer_is_long(range.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_compare);
+        return nif_go_dirty(env, &NIF_CALL(buffer_compare));
     if (!nif_range_begin(env, &range, OH_BUFFER_READ, &refusal))
         return refusal;
     int order = oh_bytes_compare(nif_range_bytes(&range), (const char *)binary.data, range.length);
@@ -94,7 +90,7 @@ ERL_NIF_TERM nif_buffer_compare(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
     if (!nif_range_get(env, argv, &range) || !get_other(env, argv, &range, &other))
         return enif_make_badarg(env);
     if (nif_buffer_is_long(range.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_compare);
+        return nif_go_dirty(env, &NIF_CALL(buffer_compare));
     if (!nif_range_begin(env, &range, OH_BUFFER_READ, &result))
         return result;
     if (nif_range_begin(env, &other, OH_BUFFER_READ, &result)) {
@@ -114,7 +110,7 @@ static ERL_NIF_TERM bxor_with_key(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
         key.size == 0)
         return enif_make_badarg(env);
     if (nif_buffer_is_long(range.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_bxor);
+        return nif_go_dirty(env, &NIF_CALL(buffer_bxor));
     if (!nif_range_begin(env, &range, OH_BUFFER_OVERWRITE, &refusal))
         return refusal;
     oh_bytes_bxor_repeated(nif_range_bytes(&range), range.length, (const char *)key.data, key.size);
@@ -139,7 +135,7 @@ ERL_NIF_TERM nif_buffer_bxor(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         overlap(&range, &other))
         return enif_make_badarg(env);
     if (nif_buffer_is_long(range.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_bxor);
+        return nif_go_dirty(env, &NIF_CALL(buffer_bxor));
     if (!nif_range_begin(env, &other, OH_BUFFER_READ, &result))
         return result;
     if (nif_range_begin(env, &range, OH_BUFFER_OVERWRITE, &result)) {
@@ -191,7 +187,7 @@ ERL_NIF_TERM nif_buffer_find(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     range.length = size < range.offset ? 0 : size - range.offset;
     if (!find(&range, &pattern, &found)) {
         nif_range_leave(&range);
-        return NIF_BUFFER_GO_DIRTY(buffer_find);
+        return nif_go_dirty(env, &NIF_CALL(buffer_find));
     }
     nif_range_end(env, &range);
     return found == OH_BYTES_NOT_FOUND ? nif_atom.nomatch : enif_make_uint64(env, found);
@@ -206,7 +202,7 @@ ERL_NIF_TERM nif_buffer_crc32c(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
         (argc == 4 && !nif_get_unsigned(env, argv[3], &previous)) || previous > UINT32_MAX)
         return enif_make_badarg(env);
     if (nif_buffer_is_long(range.length))
-        return NIF_BUFFER_GO_DIRTY(buffer_crc32c);
+        return nif_go_dirty(env, &NIF_CALL(buffer_crc32c));
     if (!nif_range_begin(env, &range, OH_BUFFER_READ, &refusal))
         return refusal;
     uint32_t crc = oh_crc32c((uint32_t)previous, nif_range_bytes(&range), range.length);
@@ -229,7 +225,7 @@ ERL_NIF_TERM nif_buffer_resize(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     if (!oh_buffer_fits(range.lease.buffer, 0, size))
         result = nif_error(env, nif_atom.enospc);
     else if (nif_buffer_is_long(range.length))
-        result = NIF_BUFFER_GO_DIRTY(buffer_resize);
+        result = nif_go_dirty(env, &NIF_CALL(buffer_resize));
     else
         oh_buffer_resize(range.lease.buffer, size);
     nif_range_leave(&range);

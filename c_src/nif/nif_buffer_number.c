@@ -99,7 +99,6 @@ static inline ERL_NIF_TERM make_value(ErlNifEnv *env, oh_number_type_t type, uin
 
 /* buffer_put_number(Buffer, Offset, Type, Value) */
 ERL_NIF_TERM nif_buffer_put_number(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     nif_range_t range;
     oh_number_type_t type;
     uint64_t word;
@@ -109,7 +108,7 @@ ERL_NIF_TERM nif_buffer_put_number(ErlNifEnv *env, int argc, const ERL_NIF_TERM 
         !get_value(env, argv[3], type, &word))
         return enif_make_badarg(env);
     range.length = type.size;
-    if (!nif_range_begin_put(env, &range, &refusal))
+    if (!nif_range_begin_put(env, &range, &NIF_CALL(buffer_put_number), &refusal))
         return refusal;
     oh_number_store(type, nif_range_bytes(&range), word);
     return nif_range_end_put(env, &range);
@@ -162,9 +161,9 @@ ERL_NIF_TERM nif_buffer_put_numbers(ErlNifEnv *env, int argc, const ERL_NIF_TERM
         !count_values(env, list, type, &count))
         return enif_make_badarg(env);
     if (count > LIST_INLINE && nif_on_scheduler())
-        return NIF_BUFFER_GO_DIRTY(buffer_put_numbers);
+        return nif_go_dirty(env, &NIF_CALL(buffer_put_numbers));
     range.length = count * type.size;
-    if (!nif_range_begin_put(env, &range, &refusal))
+    if (!nif_range_begin_put(env, &range, &NIF_CALL(buffer_put_numbers), &refusal))
         return refusal;
     char *at = nif_range_bytes(&range);
     for (; enif_get_list_cell(env, list, &head, &list) && get_value(env, head, type, &word);
@@ -185,7 +184,7 @@ ERL_NIF_TERM nif_buffer_get_numbers(ErlNifEnv *env, int argc, const ERL_NIF_TERM
         !nif_get_unsigned(env, argv[3], &count) || count > UINT64_MAX / type.size)
         return enif_make_badarg(env);
     if (count > LIST_INLINE && nif_on_scheduler())
-        return NIF_BUFFER_GO_DIRTY(buffer_get_numbers);
+        return nif_go_dirty(env, &NIF_CALL(buffer_get_numbers));
     range.length = count * type.size;
     if (!nif_range_begin(env, &range, OH_BUFFER_READ, &refusal))
         return refusal;

@@ -14,9 +14,20 @@ static inline bool nif_buffer_is_long(uint64_t length) {
     return oh_unlikely(length > NIF_BUFFER_INLINE_BYTES) && nif_on_scheduler();
 }
 
-/* The call that the NIF <name> returns to go on as a whole on a dirty scheduler. */
-#define NIF_BUFFER_GO_DIRTY(name)                                                                  \
-    enif_schedule_nif(env, #name, ERL_NIF_DIRTY_JOB_CPU_BOUND, nif_##name, argc, argv)
+/* The NIF that is running, to go on as a whole on a dirty scheduler: what it then returns. */
+typedef struct {
+    const char *name;
+    ERL_NIF_TERM (*function)(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]);
+    int argc;
+    const ERL_NIF_TERM *argv;
+} nif_call_t;
+
+#define NIF_CALL(name) ((nif_call_t){#name, nif_##name, argc, argv})
+
+static inline ERL_NIF_TERM nif_go_dirty(ErlNifEnv *env, const nif_call_t *call) {
+    return enif_schedule_nif(env, call->name, ERL_NIF_DIRTY_JOB_CPU_BOUND, call->function,
+                             call->argc, call->argv);
+}
 
 /* A buffer argument, and where in it. */
 typedef struct {
@@ -64,9 +75,11 @@ static inline void nif_range_end(ErlNifEnv *env, const nif_range_t *range) {
     nif_charge(env, range->length, NIF_BUFFER_BYTES_PER_MS);
 }
 
-/* Enters for putting bytes, below the size or beyond it. False: *refusal is to be returned:
- * {error, enospc} if they do not fit; and nothing is to be left. */
-static inline bool nif_range_begin_put(ErlNifEnv *env, nif_range_t *range, ERL_NIF_TERM *refusal) {
+/* Enters for putting bytes, below the size or beyond it. False: *refusal is to be returned, and
+ * nothing is to be left: {error, enospc} if they do not fit, or the call on a dirty scheduler if
+ * they, with the gap that is to be filled with zeros, are many. */
+static inline bool nif_range_begin_put(ErlNifEnv *env, nif_range_t *range, const nif_call_t *call,
+                                       ERL_NIF_TERM *refusal) {
     oh_buffer_t *b = range->lease.buffer;
     oh_status_t status =
         oh_buffer_enter_put(b, range->lease.generation, range->length == 0 ? 0 : range->offset,
@@ -76,10 +89,15 @@ static inline bool nif_range_begin_put(ErlNifEnv *env, nif_range_t *range, ERL_N
         *refusal = nif_buffer_status(env, status);
         return false;
     }
-    if (oh_likely(oh_buffer_fits(b, range->offset, range->length)))
-        return true;
+    if (oh_likely(oh_buffer_fits(b, range->offset, range->length))) {
+        uint64_t size = oh_buffer_size(b), gap = range->offset > size ? range->offset - size : 0;
+        if (oh_likely(!nif_buffer_is_long(gap + range->length)))
+            return true;
+        *refusal = nif_go_dirty(env, call);
+    } else {
+        *refusal = nif_error(env, nif_atom.enospc);
+    }
     nif_range_leave(range);
-    *refusal = nif_error(env, nif_atom.enospc);
     return false;
 }
 
@@ -99,8 +117,13 @@ static inline bool nif_range_begin_append(ErlNifEnv *env, nif_range_t *range,
 
 /* After the bytes were put: makes them seen. ok. */
 static inline ERL_NIF_TERM nif_range_end_put(ErlNifEnv *env, const nif_range_t *range) {
-    if (range->mode == OH_BUFFER_EXTEND && range->length > 0)
-        oh_buffer_grow(range->lease.buffer, range->offset, range->offset + range->length);
+    if (range->mode == OH_BUFFER_EXTEND && range->length > 0) {
+        oh_buffer_t *b = range->lease.buffer;
+        uint64_t size = oh_buffer_size(b);
+        oh_buffer_grow(b, range->offset, range->offset + range->length);
+        if (range->offset > size)
+            nif_charge(env, range->offset - size, NIF_BUFFER_BYTES_PER_MS);
+    }
     nif_range_end(env, range);
     return nif_atom.ok;
 }

@@ -368,6 +368,20 @@ defmodule Offheap.BufferBytesTest do
       assert Buffer.resize(a, size) == :ok
       assert Buffer.read(a) == :binary.copy(<<0>>, size)
 
+      # A gap takes time, however little is written after it.
+      for write <- [
+            &Buffer.put(&1, size - 1, :u8, ?x),
+            &Buffer.put_list(&1, size - 1, :u8, [?x]),
+            &Buffer.write(&1, size - 1, "x"),
+            &Buffer.write(&1, size - 1, ["x"]),
+            &Buffer.fill(&1, size - 1, 1, ?x)
+          ] do
+        assert Buffer.fill(a, 0, size, 1) == :ok
+        assert Buffer.resize(a, 1) == :ok
+        assert write.(a) == :ok
+        assert Buffer.read(a) == <<1>> <> :binary.copy(<<0>>, size - 2) <> "x"
+      end
+
       assert refused(fn -> Buffer.crc32c(a, 1, size) end)
       assert refused(fn -> Buffer.bxor(a, 1, size, "key") end)
       assert refused(fn -> Buffer.copy(a, 1, size, b, 0) end)

@@ -10,7 +10,7 @@ defmodule Offheap.Bench.Scenarios.Buffer do
 
   # Runs a loop on a buffer that holds the bytes.
   defp held({bytes, pool}, loop) do
-    {:ok, buffer} = Buffer.lease(pool, 2 * byte_size(bytes), bytes)
+    {:ok, buffer} = Buffer.lease(pool, 0, bytes)
     loop.(buffer, byte_size(bytes))
     :ok = Buffer.release(buffer)
   end

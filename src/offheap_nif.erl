@@ -93,6 +93,10 @@
 -export([hyperloglog_new/2, hyperloglog_add/2, hyperloglog_merge/2, hyperloglog_count/1,
          hyperloglog_shape/1, hyperloglog_to_binary/2, hyperloglog_from_binary/3]).
 
+%% match specifications
+-export([store_select/7, store_match_compile/2, store_match_source/1,
+         store_match_keys/3, store_match_place/4]).
+
 -on_load(init/0).
 
 %% Where the library is looked for: the application's priv folder, or beside the ebin folder that this
@@ -381,3 +385,9 @@ process_open(_OsPid) -> ?STUB.
 process_kill(_Process) -> ?STUB.
 pipe_open() -> ?STUB.
 pipe_read(_Pipe) -> ?STUB.
+
+store_select(_Store, _MatchSpec, _Mode, _Limit, _Position, _Keys, _Results) -> ?STUB.
+store_match_compile(_Store, _MatchSpec) -> ?STUB.
+store_match_source(_Compiled) -> ?STUB.
+store_match_keys(_MatchSpec, _KeyPos, _ByOrder) -> ?STUB.
+store_match_place(_MatchSpec, _KeyPos, _ByOrder, _Key) -> ?STUB.

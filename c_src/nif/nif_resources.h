@@ -37,3 +37,6 @@ RESOURCE(hyperloglog, 1)
 RESOURCE(run, 1)
 RESOURCE(process, 1)
 RESOURCE(pipe, 1)
+
+/* match specifications */
+RESOURCE(match, 1)

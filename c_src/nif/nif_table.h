@@ -266,3 +266,10 @@ NIF(process_open, 1, 0)
 NIF(process_kill, 1, 0)
 NIF(pipe_open, 0, 0)
 NIF(pipe_read, 1, 0)
+
+/* match specifications */
+NIF(store_select, 7, 0)
+NIF(store_match_compile, 2, 0)
+NIF(store_match_source, 1, 0)
+NIF(store_match_keys, 3, 0)
+NIF(store_match_place, 4, 0)

@@ -36,6 +36,13 @@
 -export_type([store/0, tab/0, tid/0, table/0, table_type/0, table_access/0, option/0, update_op/0,
               position/0]).
 
+%% Match specifications
+-export([select/1, select/2, select/3, select_reverse/1, select_reverse/2, select_reverse/3,
+         select_count/2, select_delete/2, select_replace/2, match/1, match/2, match/3, match_object/1,
+         match_object/2, match_object/3, match_delete/2, select_plan/2, repair_continuation/2,
+         is_compiled_ms/1, match_spec_compile/1, match_spec_run/2, test_ms/2, fun2ms/1]).
+-export_type([match_spec/0, match_pattern/0, continuation/0]).
+
 -opaque tid() :: reference().
 -type table() :: atom() | tid().
 -type tab() :: table().
@@ -46,6 +53,9 @@
                 | {heir, Pid :: pid(), HeirData :: term()} | {heir, none}
                 | {read_concurrency, boolean()} | {write_concurrency, boolean() | auto}
                 | {decentralized_counters, boolean()} | compressed.
+-type match_pattern() :: atom() | tuple().
+-type match_spec() :: [{match_pattern(), Guards :: [term()], Body :: [term()]}].
+-type continuation() :: offheap_store_select:continuation().
 -type update_op() :: {Position :: pos_integer(), Increment :: integer()}
                    | {Position :: pos_integer(), Increment :: integer(), Threshold :: integer(),
                       SetValue :: integer()}.
@@ -615,3 +625,144 @@ i(Table, Height) -> i(Table, Height, 80).
 %% @doc Prints the objects, one a line, page by page.
 -spec i(table(), Height :: pos_integer(), Width :: pos_integer()) -> ok.
 i(Table, Height, Width) -> offheap_store_i:objects(id(Table), Height, Width).
+
+
+%% --- Match specifications ---
+
+%% @doc What the bodies of `MatchSpec' make of the objects that match, in no order.
+%%
+%% A match specification is what ETS takes, and means the same. Where its clauses give the key (in the head, or
+%% by a `=:=' or `==' of the key and a constant that every match must pass), the objects are looked up;
+%% {@link select_plan/2} tells. Else the whole table is walked: every object that is in it throughout the call
+%% is matched exactly once, each as of one instant, whatever is inserted, deleted or split meanwhile. Only what
+%% the bodies return is copied.
+%%
+%% A step of the walk takes about half a millisecond; other processes run in between. Raises `badarg' for a
+%% malformed specification, `system_limit' for one that nests too deep, `badarg' if the table is deleted
+%% during the call.
+-spec select(store(), match_spec()) -> [term()].
+select(Store, MatchSpec) ->
+    try offheap_store_select:select(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+
+%% @doc The same in chunks of `Limit' results: `{Results, Continuation}', with fewer only at the end, where
+%% the continuation is `'$end_of_table''; this alone if nothing is left. No objects that are deleted between
+%% chunks are in later ones.
+-spec select(store(), match_spec(), Limit :: pos_integer()) ->
+          {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
+select(Store, MatchSpec, Limit) ->
+    try offheap_store_select:select(Store, MatchSpec, Limit) catch ?EXPLAINED([Store, MatchSpec, Limit]) end.
+
+%% @doc The next chunk. A continuation is good for any process that may read the table, and may be used again;
+%% one that left this node, or the external term format, must pass {@link repair_continuation/2}.
+-spec select(continuation() | '$end_of_table') ->
+          {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
+select(Continuation) -> offheap_store_select:select(Continuation).
+
+%% @doc As {@link select/2}: this table has no order.
+-spec select_reverse(store(), match_spec()) -> [term()].
+select_reverse(Store, MatchSpec) ->
+    try offheap_store_select:select(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+
+%% @doc As {@link select/3}.
+-spec select_reverse(store(), match_spec(), Limit :: pos_integer()) ->
+          {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
+select_reverse(Store, MatchSpec, Limit) ->
+    try offheap_store_select:select(Store, MatchSpec, Limit) catch ?EXPLAINED([Store, MatchSpec, Limit]) end.
+
+%% @doc As {@link select/1}.
+-spec select_reverse(continuation() | '$end_of_table') ->
+          {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
+select_reverse(Continuation) -> offheap_store_select:select(Continuation).
+
+%% @doc How many objects match with a body whose value is `true'. Walks as {@link select/2}.
+-spec select_count(store(), match_spec()) -> non_neg_integer().
+select_count(Store, MatchSpec) ->
+    try offheap_store_select:count(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+
+%% @doc Deletes the objects that match with a body whose value is `true'; how many. Walks as {@link select/2}.
+%% Each object is matched and deleted in one instant: one that is changed meanwhile is matched again. The call as
+%% a whole is not atomic.
+-spec select_delete(store(), match_spec()) -> non_neg_integer().
+select_delete(Store, MatchSpec) ->
+    try offheap_store_select:delete(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+
+%% @doc Replaces each object that matches by what the body makes of it; how many. Each object is matched and
+%% replaced in one instant. Raises `badarg' unless it can be told from the specification that every body is one
+%% tuple with the key of the object that was matched: `'$_'', `{{Element, ...}}' with the head's key in the
+%% key's place or `{element, KeyPos, '$_'}' there, or a constant object.
+-spec select_replace(store(), match_spec()) -> non_neg_integer().
+select_replace(Store, MatchSpec) ->
+    try offheap_store_select:replace(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+
+%% @doc The variables' values, in a list for each object that matches the pattern.
+-spec match(store(), match_pattern()) -> [[term()]].
+match(Store, Pattern) ->
+    try offheap_store_select:match(Store, Pattern) catch ?EXPLAINED([Store, Pattern]) end.
+
+%% @doc The same in chunks, as {@link select/3}.
+-spec match(store(), match_pattern(), Limit :: pos_integer()) ->
+          {[[term()]], continuation() | '$end_of_table'} | '$end_of_table'.
+match(Store, Pattern, Limit) ->
+    try offheap_store_select:match(Store, Pattern, Limit) catch ?EXPLAINED([Store, Pattern, Limit]) end.
+
+%% @doc The next chunk.
+-spec match(continuation() | '$end_of_table') ->
+          {[[term()]], continuation() | '$end_of_table'} | '$end_of_table'.
+match(Continuation) -> offheap_store_select:select(Continuation).
+
+%% @doc The objects that match the pattern.
+-spec match_object(store(), match_pattern()) -> [tuple()].
+match_object(Store, Pattern) ->
+    try offheap_store_select:match_object(Store, Pattern) catch ?EXPLAINED([Store, Pattern]) end.
+
+%% @doc The same in chunks, as {@link select/3}.
+-spec match_object(store(), match_pattern(), Limit :: pos_integer()) ->
+          {[tuple()], continuation() | '$end_of_table'} | '$end_of_table'.
+match_object(Store, Pattern, Limit) ->
+    try offheap_store_select:match_object(Store, Pattern, Limit) catch ?EXPLAINED([Store, Pattern, Limit]) end.
+
+%% @doc The next chunk.
+-spec match_object(continuation() | '$end_of_table') ->
+          {[tuple()], continuation() | '$end_of_table'} | '$end_of_table'.
+match_object(Continuation) -> offheap_store_select:select(Continuation).
+
+%% @doc Deletes the objects that match the pattern, as {@link select_delete/2}.
+-spec match_delete(store(), match_pattern()) -> true.
+match_delete(Store, Pattern) ->
+    try offheap_store_select:match_delete(Store, Pattern) catch ?EXPLAINED([Store, Pattern]) end.
+
+%% @doc How {@link select/2} and its like find the objects of `MatchSpec': `{keys, Keys}', by looking up these
+%% keys, or `scan', by walking the whole table.
+-spec select_plan(store(), match_spec()) -> offheap_store_select:plan().
+select_plan(Store, MatchSpec) ->
+    try offheap_store_select:plan(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+
+%% @doc A continuation that works after it was in the external term format, given the specification it was made
+%% with.
+-spec repair_continuation(continuation() | '$end_of_table', match_spec()) ->
+          continuation() | '$end_of_table'.
+repair_continuation(Continuation, MatchSpec) ->
+    offheap_store_select:repair(Continuation, MatchSpec).
+
+%% @doc As {@link ets:is_compiled_ms/1}.
+-spec is_compiled_ms(term()) -> boolean().
+is_compiled_ms(Term) -> ets:is_compiled_ms(Term).
+
+%% @doc As {@link ets:match_spec_compile/1}: for {@link match_spec_run/2}. What selections compile is their
+%% own.
+-spec match_spec_compile(match_spec()) -> ets:compiled_match_spec().
+match_spec_compile(MatchSpec) -> ets:match_spec_compile(MatchSpec).
+
+%% @doc As {@link ets:match_spec_run/2}.
+-spec match_spec_run([term()], ets:compiled_match_spec()) -> [term()].
+match_spec_run(List, Compiled) -> ets:match_spec_run(List, Compiled).
+
+%% @doc As {@link ets:test_ms/2}.
+-spec test_ms(tuple(), match_spec()) ->
+          {ok, term()} | {error, [{warning | error, string()}]}.
+test_ms(Tuple, MatchSpec) -> ets:test_ms(Tuple, MatchSpec).
+
+%% @doc As {@link ets:fun2ms/1}, in a shell. A module includes `stdlib/include/ms_transform.hrl' and calls
+%% `ets:fun2ms/1', which is what that transforms.
+-spec fun2ms(function()) -> match_spec().
+fun2ms(Fun) -> ets:fun2ms(Fun).

@@ -29,7 +29,9 @@ cause(Function, [Table | _] = Args) ->
     end.
 
 access(Function) ->
-    case lists:member(Function, [lookup, lookup_element, member, tab2list, get, fetch, scan, table]) of
+    case lists:member(Function, [lookup, lookup_element, member, tab2list, get, fetch, scan, table,
+                                 select, select_reverse, select_count, select_plan, match,
+                                 match_object]) of
         true -> read;
         false -> write
     end.

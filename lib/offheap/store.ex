@@ -825,4 +825,155 @@ defmodule Offheap.Store do
   """
   @spec table(t(), keyword()) :: :qlc.query_handle()
   def table(store, options \\ []), do: :offheap_store.table(store, options)
+
+  # --- Match specifications ---
+
+  @typedoc "What ETS takes: `[{head, guards, body}]`."
+  @type match_spec :: :offheap_store.match_spec()
+  @type match_pattern :: :offheap_store.match_pattern()
+  @type continuation :: :offheap_store.continuation()
+
+  @doc """
+  What the bodies of the match specification make of the objects that match, in no order.
+
+  A specification is what `:ets.select/2` takes, and means the same. Where its clauses give the key (in the
+  head, or by a `:"=:="` or `:==` of the key and a constant that every match must pass), the objects are looked
+  up; `select_plan/2` tells. Else the whole table is walked, in steps of about half a millisecond: every object
+  that is in it throughout the call is matched exactly once, each as of one instant. Only what the bodies return
+  is copied.
+
+  Raises `ArgumentError` for a malformed specification and if the table is deleted during the call.
+
+      iex> store = Offheap.Store.new(:users)
+      iex> Offheap.Store.insert(store, [{1, "ada", 1815}, {2, "grace", 1906}, {3, "alan", 1912}])
+      iex> Offheap.Store.select(store, [{{:_, :"$1", :"$2"}, [{:>, :"$2", 1910}], [:"$1"]}])
+      ["alan"]
+      iex> Offheap.Store.select(store, [{{2, :"$1", :_}, [], [:"$1"]}])
+      ["grace"]
+  """
+  @spec select(t(), match_spec()) :: [term()]
+  defdelegate select(store, match_spec), to: :offheap_store
+
+  @doc """
+  The same in chunks of `limit` results: `{results, continuation}`, or `:"$end_of_table"`. Fewer results come
+  only at the end, with `:"$end_of_table"` as the continuation. Objects that are deleted between chunks are not in
+  later ones.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
+      iex> {first, continuation} = Offheap.Store.select(store, [{{:_, :"$1"}, [], [:"$1"]}], 3)
+      iex> {rest, :"$end_of_table"} = Offheap.Store.select(continuation)
+      iex> Enum.sort(first ++ rest)
+      [1, 2, 3, 4, 5]
+  """
+  @spec select(t(), match_spec(), limit :: pos_integer()) ::
+          {[term()], continuation() | :"$end_of_table"} | :"$end_of_table"
+  defdelegate select(store, match_spec, limit), to: :offheap_store
+
+  @doc "The next chunk of `select/3`."
+  @spec select(continuation() | :"$end_of_table") ::
+          {[term()], continuation() | :"$end_of_table"} | :"$end_of_table"
+  defdelegate select(continuation), to: :offheap_store
+
+  @doc """
+  How many objects match with a body whose value is `true`.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
+      iex> Offheap.Store.select_count(store, [{{:_, :"$1"}, [{:<, :"$1", 3}], [true]}])
+      2
+  """
+  @spec select_count(t(), match_spec()) :: non_neg_integer()
+  defdelegate select_count(store, match_spec), to: :offheap_store
+
+  @doc """
+  Deletes the objects that match with a body whose value is `true`; returns how many. Each is matched and
+  deleted in one instant, the call as a whole is not atomic.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
+      iex> Offheap.Store.select_delete(store, [{{:_, :"$1"}, [{:<, :"$1", 5}], [true]}])
+      4
+      iex> Offheap.Store.to_list(store)
+      [{5, 5}]
+  """
+  @spec select_delete(t(), match_spec()) :: non_neg_integer()
+  defdelegate select_delete(store, match_spec), to: :offheap_store
+
+  @doc """
+  Replaces each object that matches by what the body makes of it, in one instant; returns how many. Raises
+  `ArgumentError` unless the specification shows that every body keeps the object's key.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.insert(store, [{:a, 1}, {:b, 2}])
+      iex> Offheap.Store.select_replace(store, [{{:"$1", :"$2"}, [], [{{:"$1", {:*, :"$2", 10}}}]}])
+      2
+      iex> Offheap.Store.get(store, :b)
+      20
+  """
+  @spec select_replace(t(), match_spec()) :: non_neg_integer()
+  defdelegate select_replace(store, match_spec), to: :offheap_store
+
+  @doc """
+  How `select/2` and its like find the objects: `{:keys, keys}`, by looking these keys up, or `:scan`, by
+  walking the whole table.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.select_plan(store, [{{:"$1", :_}, [{:"=:=", :"$1", 7}], [:"$_"]}])
+      {:keys, [7]}
+      iex> Offheap.Store.select_plan(store, [{{:_, :"$1"}, [{:"=:=", :"$1", 7}], [:"$_"]}])
+      :scan
+  """
+  @spec select_plan(t(), match_spec()) :: {:keys, [term()]} | :scan
+  defdelegate select_plan(store, match_spec), to: :offheap_store
+
+  @doc """
+  The variables' values, in a list for each object that matches the pattern.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.insert(store, [{1, :a, "x"}, {2, :b, "y"}])
+      iex> Offheap.Store.match(store, {:"$1", :b, :"$2"})
+      [[2, "y"]]
+  """
+  @spec match(t(), match_pattern()) :: [[term()]]
+  defdelegate match(store, pattern), to: :offheap_store
+
+  @doc "The same in chunks, as `select/3`."
+  @spec match(t(), match_pattern(), limit :: pos_integer()) ::
+          {[[term()]], continuation() | :"$end_of_table"} | :"$end_of_table"
+  defdelegate match(store, pattern, limit), to: :offheap_store
+
+  @doc """
+  The objects that match the pattern.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.insert(store, [{1, %{name: "ada", admin: true}}, {2, %{name: "alan"}}])
+      iex> Offheap.Store.match_object(store, {:_, %{admin: true}})
+      [{1, %{admin: true, name: "ada"}}]
+  """
+  @spec match_object(t(), match_pattern()) :: [tuple()]
+  defdelegate match_object(store, pattern), to: :offheap_store
+
+  @doc "The same in chunks, as `select/3`."
+  @spec match_object(t(), match_pattern(), limit :: pos_integer()) ::
+          {[tuple()], continuation() | :"$end_of_table"} | :"$end_of_table"
+  defdelegate match_object(store, pattern, limit), to: :offheap_store
+
+  @doc """
+  Deletes the objects that match the pattern, as `select_delete/2`.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.insert(store, [{1, :a}, {2, :b}])
+      iex> Offheap.Store.match_delete(store, {:_, :a})
+      true
+      iex> Offheap.Store.to_list(store)
+      [{2, :b}]
+  """
+  @spec match_delete(t(), match_pattern()) :: true
+  defdelegate match_delete(store, pattern), to: :offheap_store
+
+  @doc "A continuation that works after it was in the external term format, given its specification."
+  @spec repair_continuation(continuation() | :"$end_of_table", match_spec()) ::
+          continuation() | :"$end_of_table"
+  defdelegate repair_continuation(continuation, match_spec), to: :offheap_store
 end

@@ -159,6 +159,7 @@ defmodule Offheap.Reload do
       atomics: make_atomics(),
       store: make_store(),
       named: make_named(),
+      selection: make_selection(),
       counters: make_counters(),
       ids: IdGenerator.new(7, sequence_bits: 16, exhaustion: {:borrow, 60_000}),
       limiters: make_limiters(),
@@ -174,6 +175,8 @@ defmodule Offheap.Reload do
     use_atomics(handles.atomics)
     use_store(handles.store)
     use_named(handles.named)
+
+    use_selection(handles.selection)
     use_counters(handles.counters)
     use_ids(handles.ids)
     use_limiters(handles.limiters)
@@ -262,6 +265,19 @@ defmodule Offheap.Reload do
   end
 
   defp table_name, do: :"reload_#{System.unique_integer([:positive])}"
+
+  # A walk that is half done.
+  defp make_selection do
+    table = make_store()
+    {_, continuation} = :offheap_store.select(table, [{{:"$1", :_}, [], [:"$1"]}], 500)
+    continuation
+  end
+
+  defp use_selection(continuation) do
+    {keys, next} = :offheap_store.select(continuation)
+    500 = length(keys)
+    {[_ | _], _} = :offheap_store.select(next)
+  end
 
   defp make_counters do
     counters = Counter.new(3)

@@ -1,6 +1,6 @@
 /*
- * The store's writes that depend on what is there: counters, and compare-and-swap of an object.
- * Each locks one segment, as those in nif_store_write.c.
+ * The store's writes that depend on what is there: counters, and compare-and-swap of an object. Each
+ * locks one segment, as those in nif_store_write.c.
  */
 #include "nif_store.h"
 
@@ -61,8 +61,8 @@ static bool change_element(ErlNifEnv *env, const oh_entry_t *entry, const counte
     return true;
 }
 
-/* The cell with one element changed, in the draft; false if the element is the key or no integer
- * that stays flat. */
+/* The cell with one element changed, in the draft; false if the element is the key or no integer that
+ * stays flat. */
 static bool change_cell(ErlNifEnv *env, const oh_cell_t *cell, const counter_op_t *op,
                         flat_draft_t *draft, ERL_NIF_TERM *value) {
     bool is_pair = flat_kind(cell) != FLAT_OBJECT;

@@ -66,6 +66,7 @@ defmodule Offheap.Redirected do
   defp rename_calls(other, _names), do: other
 
   # What ?MODULE stood for, as an argument of gen_server:start, say.
+  defp rename_itself({:attribute, _, _, _} = form, _module, _name), do: form
   defp rename_itself({:atom, at, module}, module, name), do: {:atom, at, name}
 
   defp rename_itself(form, module, name) when is_tuple(form),

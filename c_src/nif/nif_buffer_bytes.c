@@ -59,7 +59,7 @@ static bool get_other(ErlNifEnv *env, const ERL_NIF_TERM argv[], const nif_range
 }
 
 static ERL_NIF_TERM make_order(int order) {
-    return order == 0 ? nif_atom.eq : order < 0 ? nif_atom.lt : nif_atom.gt;
+    return order == 0 ? nif_atom.is_eq : order < 0 ? nif_atom.is_lt : nif_atom.is_gt;
 }
 
 static ERL_NIF_TERM compare_with_binary(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {

@@ -38,9 +38,9 @@ static bool open_resource_types(ErlNifEnv *env) {
 
 /*
  * What one load hands to the next (priv_data), so that old and new code share the memory
- * reclamation, the names of tables and the registry: a handle may be used by both at once. A library
- * whose oh_epoch_domain_t, oh_names_t or oh_registry_t has another layout must raise the version; it
- * then refuses to be loaded over the old one, and the node must be restarted.
+ * reclamation, the names of tables and the registry: a handle may be used by both at once. A
+ * library whose oh_epoch_domain_t, oh_names_t or oh_registry_t has another layout must raise the
+ * version; it then refuses to be loaded over the old one, and the node must be restarted.
  */
 #define SHARED_VERSION 3
 

@@ -17,6 +17,9 @@ defmodule Offheap.InfoTest do
     :ok
   end
 
+  # Used after a look at the sums: what nobody uses any more may be collected before it.
+  defp in_use?(handles), do: :erlang.phash2(handles) >= 0
+
   defp no_more?(now, before) do
     now.count <= before.count and now.bytes <= before.bytes
   end
@@ -80,7 +83,7 @@ defmodule Offheap.InfoTest do
       handle = make.()
       now = count(kind)
 
-      now.count == before.count + 1 and
+      in_use?(handle) and now.count == before.count + 1 and
         if memory,
           do: now.bytes == before.bytes + memory.(handle),
           else: now.bytes > before.bytes
@@ -94,7 +97,8 @@ defmodule Offheap.InfoTest do
         Histogram.record(histogram, 1)
         full = Histogram.info(histogram).memory
         assert full > empty
-        count(:histograms).bytes == before.bytes + full
+        now = count(:histograms)
+        in_use?(histogram) and now.bytes == before.bytes + full
       end)
 
       before = count(:histograms)
@@ -222,10 +226,9 @@ defmodule Offheap.InfoTest do
       info = Pool.info(pool)
       now = Offheap.info()
       assert now.bytes >= now.pools.bytes
-      assert byte_size(frozen) == 200_000
-      Buffer.release(a)
 
-      now.pools.count == before.count + 1 and
+      in_use?([pool, a, b, frozen]) and
+        now.pools.count == before.count + 1 and
         now.pools.bytes == before.bytes + info.memory and
         now.pools.leased == before.leased + 2 and
         now.pools.frozen_bytes == before.frozen_bytes + @mib and

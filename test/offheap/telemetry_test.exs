@@ -75,6 +75,7 @@ defmodule Offheap.TelemetryTest do
                 store_entries)a
 
     assert measurements.store_entries >= 1
+    assert :offheap_store.info(store, :size) == 1
     sum = measurements.pool_bytes + measurements.store_bytes + measurements.other_bytes
     assert sum == measurements.bytes
   end

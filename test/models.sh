@@ -32,6 +32,11 @@ check segment 0
 check segment 1 -DNO_RELOAD
 check epoch 0
 check epoch 1 -DGRACE=1
+check tree 0 -DOPS=4
+check tree 1 -DNO_VERSION
+check tree 1 -DNO_NEIGHBOUR
+check tree_count 0 -DWRITES=1
+check tree_count 1 -DNO_TICKET
 # All orders of three workers are 167 million states: spin -a bitset.pml, without -D, tries them.
 check bitset 0 -DWORKERS=2 -DROUNDS=3
 check bitset 0 -DWORKERS=2 -DROUNDS=2 -DFIRST=4

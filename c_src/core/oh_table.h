@@ -56,6 +56,8 @@
 #include "oh_common.h"
 #include "oh_epoch.h"
 
+struct oh_key;
+
 /* What the table needs to know of terms. Any thread may call; arenas one thread at a time. */
 typedef struct {
     /* key is not immediate, and stands in arena */
@@ -68,6 +70,9 @@ typedef struct {
     /* The key of an object, with the table's tag. */
     oh_word_t (*object_key)(void *arena, oh_word_t object, uint32_t tag);
     size_t arena_bytes; /* what an arena takes besides its terms, about */
+    /* For oh_tree: the order of two keys of which one may be flat without a word, below, at or
+     * above 0. Never asked of equal words. */
+    int (*compare)(const struct oh_key *a, const struct oh_key *b);
 } oh_term_ops_t;
 
 typedef enum { OH_FORM_VALUE = 1, OH_FORM_OBJECT = 2, OH_FORM_BOX = 3, OH_FORM_CELL = 4 } oh_form_t;
@@ -100,14 +105,20 @@ typedef struct {
 
 typedef struct oh_table oh_table_t;
 typedef struct oh_segment oh_segment_t;
+typedef struct oh_leaf oh_leaf_t;
 
 /*
  * A key as the calls take it. One that is not immediate may also have a flat form, words that are
  * the same for equal keys and for no others; then ops->hash must be oh_hash_words of them.
  */
-typedef struct {
+typedef struct oh_key {
     oh_word_t word;
-    uint32_t hash; /* oh_hash_immediate or ops->hash, with oh_table_salt */
+    union {
+        uint32_t hash; /* oh_table: oh_hash_immediate or ops->hash, with oh_table_salt */
+        struct {
+            uint64_t order, order2; /* oh_tree: the order prefix */
+        };
+    };
     bool immediate;
     uint16_t flat_words;   /* 0: no flat form */
     const oh_word_t *flat; /* the caller's, as long as the call runs */
@@ -165,9 +176,15 @@ typedef struct {
     bool found;
     oh_entry_t entry; /* if found */
     /* the table's own */
-    oh_segment_t *segment;
-    uint32_t slot;      /* of the entry, if found */
-    uint32_t dead_slot; /* of the same key, absent, or UINT32_MAX */
+    union {
+        oh_segment_t *segment;
+        oh_leaf_t *leaf; /* oh_tree */
+    };
+    uint32_t slot; /* of the entry, if found */
+    union {
+        uint32_t dead_slot; /* of the same key, absent, or UINT32_MAX */
+        uint32_t page;      /* oh_tree: where slot is */
+    };
     bool retired;
 } oh_write_t;
 

@@ -106,10 +106,22 @@ static oh_word_t fake_object_key(void *arena, oh_word_t object, uint32_t tag) {
     return fake_pointer(object)->key;
 }
 
-static const oh_term_ops_t fake_ops = {
-    fake_hash, fake_equal, fake_arena_new, fake_copy, fake_arena_free, fake_object_key, 64};
+/* The number of a key, which may be flat without a word. */
+static uint64_t fake_key_number(const oh_key_t *key) {
+    return key->word == OH_WORD_NONE ? key->flat[0] : fake_value(key->word);
+}
+
+static int fake_compare(const oh_key_t *a, const oh_key_t *b) {
+    uint64_t x = fake_key_number(a), y = fake_key_number(b);
+    return x < y ? -1 : x > y;
+}
+
+static const oh_term_ops_t fake_ops = {fake_hash, fake_equal,      fake_arena_new,
+                                       fake_copy, fake_arena_free, fake_object_key,
+                                       64,        fake_compare};
 static const oh_term_ops_t fake_bad_ops = {
-    fake_bad_hash, fake_equal, fake_arena_new, fake_copy, fake_arena_free, fake_object_key, 64};
+    fake_bad_hash,   fake_equal, fake_arena_new, fake_copy, fake_arena_free,
+    fake_object_key, 64,         fake_compare};
 
 /* --- A small map of numbers on a table, as a caller's glue would have it --- */
 
@@ -177,12 +189,13 @@ static inline uint64_t fake_entry_value(const oh_entry_t *entry) {
     return number;
 }
 
-/* An item for key and number; terms come from scratch, and a cell is made in draft. A key that has
+/* An item for a key and number; terms come from scratch, and a cell is made in draft. A key that has
  * no flat form gets no cell. */
-static inline oh_item_t fake_item(const oh_table_t *t, const oh_term_ops_t *ops,
-                                  fake_arena_t *scratch, fake_draft_t *draft, oh_word_t key,
-                                  uint64_t number, fake_shape_t shape) {
-    oh_item_t item = {.key = fake_key(t, ops, key),
+static inline oh_item_t fake_item_of(const oh_term_ops_t *ops, fake_arena_t *scratch,
+                                     fake_draft_t *draft, oh_key_t item_key, uint64_t number,
+                                     fake_shape_t shape) {
+    oh_word_t key = item_key.word;
+    oh_item_t item = {.key = item_key,
                       .form = shape == FAKE_OBJECT ? OH_FORM_OBJECT : OH_FORM_VALUE,
                       .value_words = shape == FAKE_IMMEDIATE ? 0 : 5,
                       .value_immediate = shape == FAKE_IMMEDIATE};
@@ -211,6 +224,12 @@ static inline oh_item_t fake_item(const oh_table_t *t, const oh_term_ops_t *ops,
         item.form = OH_FORM_BOX;
     }
     return item;
+}
+
+static inline oh_item_t fake_item(const oh_table_t *t, const oh_term_ops_t *ops,
+                                  fake_arena_t *scratch, fake_draft_t *draft, oh_word_t key,
+                                  uint64_t number, fake_shape_t shape) {
+    return fake_item_of(ops, scratch, draft, fake_key(t, ops, key), number, shape);
 }
 
 static inline oh_status_t fake_put(oh_table_t *t, const oh_term_ops_t *ops, oh_word_t key,

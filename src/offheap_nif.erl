@@ -52,6 +52,11 @@
 -export([store_insert/2, store_insert_new/2, store_put/3, store_delete_key/2, store_take/2,
          store_update_counter/3, store_replace/3]).
 
+%% ordered sets
+-export([store_first/1, store_last/1, store_next/2, store_prev/2, store_first_lookup/1,
+         store_last_lookup/1, store_next_lookup/2, store_prev_lookup/2, store_rank/2, store_nth/2,
+         store_range/5]).
+
 %% counters
 -export([counters_new/2, counters_get/2, counters_add/3, counters_put/3, counters_sum_reset/2,
          counters_size/1, counters_info/1, counters_sum/1, counters_to_list/1,
@@ -279,6 +284,19 @@ store_delete_key(_Store, _Key) -> ?STUB.
 store_take(_Store, _Key) -> ?STUB.
 store_update_counter(_Store, _Key, _Operation) -> ?STUB.
 store_replace(_Store, _Old, _New) -> ?STUB.
+
+%% ordered sets
+store_first(_Store) -> ?STUB.
+store_last(_Store) -> ?STUB.
+store_next(_Store, _Key) -> ?STUB.
+store_prev(_Store, _Key) -> ?STUB.
+store_first_lookup(_Store) -> ?STUB.
+store_last_lookup(_Store) -> ?STUB.
+store_next_lookup(_Store, _Key) -> ?STUB.
+store_prev_lookup(_Store, _Key) -> ?STUB.
+store_rank(_Store, _Key) -> ?STUB.
+store_nth(_Store, _N) -> ?STUB.
+store_range(_Store, _From, _KeyOrRank, _To, _Limit) -> ?STUB.
 
 counters_new(_Size, _Stripes) -> ?STUB.
 counters_get(_Ref, _Index) -> ?STUB.

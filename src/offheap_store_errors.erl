@@ -31,7 +31,8 @@ cause(Function, [Table | _] = Args) ->
 access(Function) ->
     case lists:member(Function, [lookup, lookup_element, member, tab2list, get, fetch, scan, table,
                                  select, select_reverse, select_count, select_plan, match,
-                                 match_object]) of
+                                 match_object, first, last, next, prev, first_lookup, last_lookup,
+                                 next_lookup, prev_lookup, rank, nth, slice, range]) of
         true -> read;
         false -> write
     end.
@@ -121,8 +122,11 @@ own(remove, _Args, none) ->
     #{2 => <<"not an object: a tuple with a key">>};
 own(scan, _Args, none) ->
     #{2 => <<"not a position">>};
+own(Function, _Args, none) when Function =:= rank; Function =:= nth; Function =:= slice;
+                                Function =:= range ->
+    #{general => <<"the table must be an ordered set, and a number not negative">>};
 own(Function, _Args, _Cause) ->
-    case lists:member(Function, [put, get, fetch, replace, remove, scan]) of
+    case lists:member(Function, [put, get, fetch, replace, remove, scan, rank, nth, slice, range]) of
         true -> #{};
         false -> ets
     end.

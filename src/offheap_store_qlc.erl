@@ -49,7 +49,10 @@ walk(_Id, done, _Compiled) ->
     [];
 walk(Id, Position, Compiled) ->
     {Objects, Next} = offheap_store:scan(Id, Position),
-    ets:match_spec_run(Objects, Compiled) ++ fun() -> walk(Id, Next, Compiled) end.
+    case ets:match_spec_run(Objects, Compiled) of
+        [] -> walk(Id, Next, Compiled); %% qlc takes a function only as a tail
+        Found -> Found ++ fun() -> walk(Id, Next, Compiled) end
+    end.
 
 lookup_fun(Table) ->
     fun(_Position, Keys) -> lists:flatmap(fun(Key) -> offheap_store:lookup(Table, Key) end, Keys) end.

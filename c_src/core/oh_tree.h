@@ -147,6 +147,9 @@ oh_status_t oh_tree_walk(oh_tree_t *t, const oh_key_t *from, bool inclusive,
  * that was not enough; what was counted is remembered until entries come or go. OH_CLOSED. */
 oh_status_t oh_tree_rank(oh_tree_t *t, const oh_key_t *key, uint64_t budget, uint64_t *rank);
 
+/* How many entries there are. As rank. */
+oh_status_t oh_tree_size(oh_tree_t *t, uint64_t budget, uint64_t *size);
+
 /* The entry with so many smaller ones. OH_NOT_FOUND, OH_CLOSED, OH_BUSY as rank. */
 oh_status_t oh_tree_nth(oh_tree_t *t, uint64_t n, uint64_t budget, oh_entry_t *entry);
 

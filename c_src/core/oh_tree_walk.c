@@ -249,6 +249,14 @@ oh_status_t oh_tree_rank(oh_tree_t *t, const oh_key_t *key, uint64_t budget, uin
     return OH_OK;
 }
 
+oh_status_t oh_tree_size(oh_tree_t *t, uint64_t budget, uint64_t *size) {
+    oh_node_t *root = oh_load_acquire(&t->root); /* R1: pairs with R2 */
+    *size = 0;
+    if (root == NULL)
+        return OH_CLOSED;
+    return count_below(t, root, &budget, size) ? OH_OK : OH_BUSY;
+}
+
 /* Entry number n of a leaf; false if it has no more than n, which are taken off n. */
 static bool nth_of_leaf(oh_leaf_t *s, uint64_t *n, oh_entry_t *entry) {
     bool found = false;

@@ -127,6 +127,14 @@ ATOM(duplicate_bag)
 ATOM(id)
 ATOM(access)
 
+/* ordered sets */
+ATOM(first)
+ATOM(last)
+ATOM(from)
+ATOM(rank)
+ATOM_NAMED(after_, "after")
+ATOM_NAMED(end_of_table, "$end_of_table")
+
 /* counters */
 ATOM(stripes)
 

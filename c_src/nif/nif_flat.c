@@ -80,6 +80,40 @@ flat_key_kind_t flat_key(ErlNifEnv *env, ERL_NIF_TERM key, oh_word_t words[FLAT_
     return nif_is_immediate_other(env, key) ? KEY_IMMEDIATE : KEY_TERM;
 }
 
+static int compare_bytes(const oh_word_t *a, uint64_t a_size, const oh_word_t *b, uint64_t b_size) {
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    if (order != 0)
+        return order;
+    return a_size < b_size ? -1 : a_size > b_size;
+}
+
+int flat_compare(const oh_word_t *a, const oh_word_t *b) {
+    oh_word_t x = *a++, y = *b++;
+    if ((x & 0xff) != (y & 0xff))
+        return (x & 0xff) == KEY_TUPLE ? -1 : 1; /* tuples come before binaries */
+    if ((x & 0xff) == KEY_BINARY)
+        return compare_bytes(a, header_size(x), b, header_size(y));
+    if (header_size(x) != header_size(y))
+        return header_size(x) < header_size(y) ? -1 : 1;
+    for (uint32_t i = 0; i < header_size(x); i++) {
+        bool a_binary = header_is_binary(x, i), b_binary = header_is_binary(y, i);
+        if (a_binary != b_binary)
+            return b_binary ? -1 : 1; /* every immediate comes before them */
+        oh_word_t v = *a++, w = *b++;
+        int order = 0;
+        if (a_binary) {
+            order = compare_bytes(a, v, b, w);
+            a += WORDS_FOR(v);
+            b += WORDS_FOR(w);
+        } else if (v != w) {
+            order = enif_compare(v, w);
+        }
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}
+
 static ERL_NIF_TERM make_binary(ErlNifEnv *env, const oh_word_t *words, size_t bytes) {
     ERL_NIF_TERM term;
     memcpy(enif_make_new_binary(env, bytes, &term), words, bytes);

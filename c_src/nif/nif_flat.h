@@ -52,6 +52,9 @@ typedef enum { KEY_IMMEDIATE, KEY_FLAT, KEY_TERM } flat_key_kind_t;
 flat_key_kind_t flat_key(ErlNifEnv *env, ERL_NIF_TERM key, oh_word_t words[FLAT_KEY_WORDS],
                          uint16_t *count);
 
+/* The order of two flat keys: that of their terms. */
+int flat_compare(const oh_word_t *a, const oh_word_t *b);
+
 /* The key that the words stand for. */
 ERL_NIF_TERM flat_make_key(ErlNifEnv *env, const oh_word_t *words);
 

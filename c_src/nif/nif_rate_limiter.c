@@ -13,7 +13,7 @@ static void rate_limiter_destroy(ErlNifEnv *env, void *obj) {
     rate_limiter_t *l = obj;
     oh_registry_ended(OH_KIND_RATE_LIMITERS, memory(l));
     oh_rate_limiter_free(&l->array);
-    store_free_table(&l->keys, OH_LIST_LIMITERS);
+    store_free_index(&l->keys, OH_LIST_LIMITERS);
 }
 
 ErlNifResourceTypeInit nif_type_init_rate_limiter = {.dtor = rate_limiter_destroy, .members = 1};
@@ -67,7 +67,7 @@ ERL_NIF_TERM nif_rate_limiter_new_keyed(ErlNifEnv *env, int argc, const ERL_NIF_
     l->keys = (store_t){.keypos = 1};
     return make_limiter(
         env, l,
-        store_new_table(&l->keys, OH_LIST_LIMITERS, nif_atom.undefined, randombytes_random()));
+        store_new_index(&l->keys, OH_LIST_LIMITERS, nif_atom.undefined, randombytes_random()));
 }
 
 /* --- Calls --- */

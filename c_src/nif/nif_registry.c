@@ -1,6 +1,6 @@
 /* What the library holds: counts, the lists of tables and of frozen blocks. Each call is bounded;
  * Erlang loops over a cursor, an entry's name, where there may be many. */
-#include "nif_store.h"
+#include "nif_store_index.h"
 
 #include "../core/oh_epoch.h"
 
@@ -63,7 +63,6 @@ ERL_NIF_TERM nif_registry_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
 /* registry_stats(stores | rate_limiters, Name, Generation, Position) -> {Position | done, Size,
  * Bytes}: sums over a part of the table of that entry, about 100 us; or gone. */
 ERL_NIF_TERM nif_registry_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     oh_list_t list;
     unsigned name, generation;
     if (!get_list(argv[0], &list) || !enif_get_uint(env, argv[1], &name) ||
@@ -72,15 +71,20 @@ ERL_NIF_TERM nif_registry_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
     oh_registry_entry_t *entry = oh_registry_ref_at(list, name, generation);
     if (entry == NULL)
         return nif_atom.gone;
-    store_t s = {.table = (oh_table_t *)(uintptr_t)oh_registry_value(entry, 0)};
+    store_t s = store_listed(entry);
     oh_table_stats_t stats = {0};
-    ERL_NIF_TERM next;
-    ERL_NIF_TERM result = store_count(env, &s, argv[3], &stats, &next)
-                              ? enif_make_tuple3(env, next, enif_make_uint64(env, stats.size),
-                                                 enif_make_uint64(env, stats.bytes))
-                              : nif_atom.gone;
+    ERL_NIF_TERM next = nif_atom.done;
+    step_t step = STEP_BADARG;
+    if (s.tree != NULL)
+        step = store_count_tree(&s, &stats);
+    else if (store_count(env, &s, argv[3], &stats, &next))
+        step = STEP_OK;
     store_unref(list, entry);
-    return result;
+    if (step == STEP_DIRTY)
+        return store_end(env, step, nif_registry_stats, argc, argv);
+    return step != STEP_OK ? nif_atom.gone
+                           : enif_make_tuple3(env, next, enif_make_uint64(env, stats.size),
+                                              enif_make_uint64(env, stats.bytes));
 }
 
 /* registry_frozen(Name, Tail) -> {Name | done, [{Address, Bytes, Object}] ++ Tail}: the blocks of

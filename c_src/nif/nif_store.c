@@ -1,40 +1,47 @@
 /* The store: life of a table, its name. */
 #include "nif_store.h"
+#include "nif_store_index.h"
 
 #include <string.h>
 
 /* --- Life --- */
 
-void store_close_table(oh_table_t *table) {
+void store_close_index(const store_t *s) {
     if (oh_epoch_pin()) {
-        oh_table_close(table);
+        store_index_close(s);
         oh_epoch_unpin();
     }
 }
 
-oh_status_t store_new_table(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt) {
+/* Ends what a store stands on, which nobody uses any more. */
+static void free_index(const store_t *s) {
+    store_close_index(s);
+    store_index_free(s);
+}
+
+oh_status_t store_new_index(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt) {
+    bool ordered = s->type == STORE_ORDERED_SET;
     s->entry = NULL;
-    s->table = oh_table_new(&store_ops, s->keypos, salt);
-    if (s->table == NULL)
+    s->table = ordered ? NULL : oh_table_new(&store_ops, s->keypos, salt);
+    s->tree = ordered ? oh_tree_new(&store_ops, s->keypos) : NULL;
+    if (s->table == NULL && s->tree == NULL)
         return OH_ENOMEM;
-    const uint64_t value[OH_REGISTRY_VALUES] = {(uintptr_t)s->table, name};
+    const uint64_t value[OH_REGISTRY_VALUES] = {ordered ? (uintptr_t)s->tree : (uintptr_t)s->table,
+                                                name, ordered};
     if (oh_registry_enter(list, value, &s->entry) == OH_OK)
         return OH_OK;
-    store_close_table(s->table);
-    oh_table_free(s->table);
+    free_index(s);
     s->table = NULL;
+    s->tree = NULL;
     return OH_ENOMEM;
 }
 
 void store_unref(oh_list_t list, oh_registry_entry_t *entry) {
-    oh_table_t *table = (oh_table_t *)(uintptr_t)oh_registry_value(entry, 0);
-    if (!oh_registry_unref(list, entry))
-        return;
-    store_close_table(table);
-    oh_table_free(table);
+    store_t s = store_listed(entry);
+    if (oh_registry_unref(list, entry))
+        free_index(&s);
 }
-
-void store_free_table(store_t *s, oh_list_t list) {
+void store_free_index(store_t *s, oh_list_t list) {
     if (s->entry != NULL)
         store_unref(list, s->entry);
 }
@@ -42,7 +49,7 @@ void store_free_table(store_t *s, oh_list_t list) {
 static void store_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
     store_t *s = obj;
-    store_free_table(s, OH_LIST_STORES);
+    store_free_index(s, OH_LIST_STORES);
     store_free_heir(oh_load_relaxed(&s->heir));
 }
 
@@ -64,6 +71,8 @@ bool store_get_protection(ERL_NIF_TERM term, store_protection_t *out) {
 static bool get_type(ERL_NIF_TERM term, store_type_t *out) {
     if (enif_is_identical(term, nif_atom.set))
         *out = STORE_SET;
+    else if (enif_is_identical(term, nif_atom.ordered_set))
+        *out = STORE_ORDERED_SET;
     else
         return false;
     return true;
@@ -107,7 +116,7 @@ ERL_NIF_TERM nif_store_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     if (!enif_is_atom(env, argv[0]) || !get_options(env, argv[1], &start) ||
         !enif_get_uint(env, argv[3], &salt))
         return enif_make_badarg(env);
-    if (store_new_table(&start, OH_LIST_STORES, argv[0], salt) != OH_OK)
+    if (store_new_index(&start, OH_LIST_STORES, argv[0], salt) != OH_OK)
         return nif_raise(env, nif_atom.status_system_limit);
     store_t *s = enif_alloc_resource(nif_type_store, sizeof *s);
     memcpy(s, &start, sizeof *s);

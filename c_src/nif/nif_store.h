@@ -10,10 +10,12 @@
 
 #include "nif.h"
 #include "nif_flat.h"
+#include "nif_order.h"
 #include "nif_size.h"
 
 #include "../core/oh_names.h"
 #include "../core/oh_table.h"
+#include "../core/oh_tree.h"
 
 /* Terms up to this many words are copied, hashed and compared where the caller is: about 50 us. */
 #define STORE_INLINE_WORDS 8192
@@ -49,8 +51,9 @@ typedef struct {
  * goes when its last reference is collected.
  */
 typedef struct {
-    oh_table_t *table;
-    oh_registry_entry_t *entry; /* the table's in the registry; or NULL, as the table */
+    oh_table_t *table;          /* one of the two: see nif_store_index.h */
+    oh_tree_t *tree;            /* of an ordered set */
+    oh_registry_entry_t *entry; /* what it is in the registry; or NULL, as the two */
     oh_named_t named;
     uint32_t keypos; /* one-based */
     store_type_t type;
@@ -109,13 +112,18 @@ static inline bool store_get(ErlNifEnv *env, ERL_NIF_TERM term, store_access_t a
            store_is_owner(env, *s);
 }
 
-/* The size of a key without a flat form, and its hash unless it is too large for here. */
+/* The size of a key without a flat form, and its hash or order unless it is too large for here. */
 step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_size_t *size);
+
+/* store_flat_key for a tree. */
+flat_key_kind_t store_flat_order_key(ErlNifEnv *env, oh_key_t *key, oh_word_t flat[FLAT_KEY_WORDS]);
 
 /* Completes a key, whose word is set, as far as it is immediate or flat; the words of a flat one are
  * put into flat. */
 static inline flat_key_kind_t store_flat_key(ErlNifEnv *env, const store_t *s, oh_key_t *key,
                                              oh_word_t flat[FLAT_KEY_WORDS]) {
+    if (oh_unlikely(s->tree != NULL))
+        return store_flat_order_key(env, key, flat);
     uint32_t salt = oh_table_salt(s->table);
     flat_key_kind_t kind = KEY_IMMEDIATE;
     key->flat_words = 0;
@@ -164,15 +172,33 @@ oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_ent
 bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_table_stats_t *stats,
                  ERL_NIF_TERM *next);
 
-/* A new table for s, in the list of the registry under a name, an atom. OH_ENOMEM: then s has none. */
-oh_status_t store_new_table(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt);
-/* Ends s's reference to its table, if it has one. For destructors: O(1). */
-void store_free_table(store_t *s, oh_list_t list);
-/* Ends a reference to a table in the registry. The last one closes the table, if it is not, and
- * frees it. O(1). */
+/* The same of an ordered set, as a whole: for a scheduler's time, or any number of objects on a dirty
+ * one. STEP_DIRTY if it has more than are counted here; STEP_BADARG if it was deleted. */
+step_t store_count_tree(const store_t *s, oh_table_stats_t *stats);
+/* How many objects it has; as above. */
+step_t store_tree_size(const store_t *s, uint64_t *size);
+
+/* store_scan of an ordered set. */
+ERL_NIF_TERM store_scan_tree(ErlNifEnv *env, store_t *s, int argc, const ERL_NIF_TERM argv[]);
+
+/* The objects of entries, the first one last, before *list; STEP_DIRTY if copying them takes too long
+ * here. */
+step_t store_prepend(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries, uint32_t count,
+                     ERL_NIF_TERM *list);
+
+/* The key of an entry of an ordered set, given an equal one. */
+void store_stored_key(ErlNifEnv *env, const oh_entry_t *entry, oh_key_t *key);
+
+/* A new table or tree for s, as its type says, in the list of the registry under a name, an atom.
+ * OH_ENOMEM: then s has none. */
+oh_status_t store_new_index(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt);
+/* Ends s's reference to what it stands on, if it has one. For destructors: O(1). */
+void store_free_index(store_t *s, oh_list_t list);
+/* Ends a reference to what the registry lists. The last one closes it, if it is not closed, and frees
+ * it. O(1). */
 void store_unref(oh_list_t list, oh_registry_entry_t *entry);
-/* Closes the table: its entries are gone at once, and freed in the background. O(1) */
-void store_close_table(oh_table_t *table);
+/* Closes it: its entries are gone at once, and freed in the background. O(1) */
+void store_close_index(const store_t *s);
 
 /* The resource type's callbacks that are about owners. */
 void store_owner_down(ErlNifEnv *env, void *obj, ErlNifPid *pid, ErlNifMonitor *monitor);

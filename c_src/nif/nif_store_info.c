@@ -64,7 +64,6 @@ ERL_NIF_TERM nif_store_may(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
 /* store_size(Store, Position) -> the number of objects from Position (begin with 0) to the end, or
  * {Position, Number} up to a position where Erlang goes on; undefined if the table was deleted. */
 ERL_NIF_TERM nif_store_size(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     store_t *s;
     oh_position_t position;
     uint64_t size = 0;
@@ -73,6 +72,12 @@ ERL_NIF_TERM nif_store_size(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
         return enif_make_badarg(env);
     if (!store_find(env, argv[0], &s))
         return enif_is_atom(env, argv[0]) ? nif_atom.undefined : enif_make_badarg(env);
+    if (s->tree != NULL) {
+        step_t step = store_tree_size(s, &size);
+        return step == STEP_OK       ? enif_make_uint64(env, size)
+               : step == STEP_BADARG ? nif_atom.undefined
+                                     : store_end(env, step, nif_store_size, argc, argv);
+    }
     if (!oh_epoch_pin())
         return nif_raise(env, nif_atom.status_system_limit);
     oh_status_t status = oh_table_size(s->table, &position, &segments, &size);
@@ -103,14 +108,20 @@ bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_tab
 }
 
 /* store_stats(Store, Position) -> {Position | done, Size, Bytes, Segments, Boxes}: sums over a part
- * of the table. Erlang loops. */
+ * of the table, or over all of an ordered set. Erlang loops. */
 ERL_NIF_TERM nif_store_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     store_t *s;
     oh_table_stats_t stats = {0};
-    ERL_NIF_TERM next;
-    if (!store_find(env, argv[0], &s) || !store_count(env, s, argv[1], &stats, &next))
-        return enif_make_badarg(env);
+    ERL_NIF_TERM next = nif_atom.done;
+    step_t step = STEP_OK;
+    if (!store_find(env, argv[0], &s))
+        step = STEP_BADARG;
+    else if (s->tree != NULL)
+        step = store_count_tree(s, &stats);
+    else if (!store_count(env, s, argv[1], &stats, &next))
+        step = STEP_BADARG;
+    if (step != STEP_OK)
+        return store_end(env, step, nif_store_stats, argc, argv);
     return enif_make_tuple5(
         env, next, enif_make_uint64(env, stats.size), enif_make_uint64(env, stats.bytes),
         enif_make_uint64(env, stats.segments), enif_make_uint64(env, stats.boxes));
@@ -132,9 +143,8 @@ oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_ent
     return status;
 }
 
-/* The entries as a list of objects before tail; STEP_DIRTY if copying them takes too long here. */
-static step_t make_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries,
-                           uint32_t count, ERL_NIF_TERM *list) {
+step_t store_prepend(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries, uint32_t count,
+                     ERL_NIF_TERM *list) {
     uint64_t words = 0;
     for (uint32_t i = 0; i < count; i++)
         words += entries[i].box == NULL ? 0 : entries[i].box->words;
@@ -146,18 +156,26 @@ static step_t make_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *e
 }
 
 /* store_scan(Store, Position, Tail) -> {Position | done, Objects ++ Tail}: the objects of one
- * segment, up to about a thousand: about 50 us. Erlang loops. */
+ * segment, up to about a thousand: about 50 us. Begin with 0, or with last: then those of an ordered set
+ * are given from the last ones on, so that the list is in order. Erlang loops. */
 ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_position_t position;
-    if (!store_get(env, argv[0], STORE_READ, &s) || !nif_get_unsigned(env, argv[1], &position) ||
-        position >= OH_POSITION_END || !enif_is_list(env, argv[2]) || !oh_epoch_pin())
+    if (!store_get(env, argv[0], STORE_READ, &s) || !enif_is_list(env, argv[2]))
+        return enif_make_badarg(env);
+    if (s->tree != NULL)
+        return store_scan_tree(env, s, argc, argv);
+    if (enif_is_identical(argv[1], nif_atom.last))
+        position = 0;
+    else if (!nif_get_unsigned(env, argv[1], &position) || position >= OH_POSITION_END)
+        return enif_make_badarg(env);
+    if (!oh_epoch_pin())
         return enif_make_badarg(env);
     oh_entry_t *entries;
     uint32_t count;
     oh_status_t status = store_scan_segment(s, &position, &entries, &count);
     ERL_NIF_TERM list = argv[2];
-    step_t step = status == OH_OK       ? make_objects(env, s, entries, count, &list)
+    step_t step = status == OH_OK       ? store_prepend(env, s, entries, count, &list)
                   : status == OH_ENOMEM ? STEP_ENOMEM
                                         : STEP_BADARG;
     oh_epoch_unpin();

@@ -92,7 +92,7 @@ bool store_end_life(ErlNifEnv *env, store_t *s, ERL_NIF_TERM owner) {
         return false;
     if (s->has_name)
         oh_names_sweep(release_named);
-    store_close_table(s->table);
+    store_close_index(s);
     enif_demonitor_process(env, s, &monitor);
     drop_heir(env, s, heir);
     return true;

@@ -3,6 +3,7 @@
  * the copy. Keys and objects beyond STORE_INLINE_WORDS are handled on a dirty scheduler.
  */
 #include "nif_store.h"
+#include "nif_store_index.h"
 
 typedef enum { FOUND, ABSENT, ENDED } look_t;
 
@@ -20,7 +21,7 @@ static look_t look_up(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_NIF_
         return ENDED;
     }
     *store = s;
-    oh_status_t status = oh_table_get(s->table, &key, entry);
+    oh_status_t status = store_index_get(s, &key, entry);
     if (oh_likely(status == OH_OK)) {
         if (oh_likely(entry->box == NULL || entry->box->words <= STORE_INLINE_WORDS ||
                       nif_on_dirty_cpu()))

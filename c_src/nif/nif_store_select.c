@@ -90,6 +90,7 @@ static step_t begin(select_t *q) {
     bool dirty = nif_on_dirty_cpu();
     if (!get_mode(q->argv[2], &q->mode) ||
         !store_get(env, q->argv[0], q->mode <= MODE_COUNT ? STORE_READ : STORE_WRITE, &q->store) ||
+        q->store->tree != NULL || /* whose order a selection would have to keep */
         !nif_get_unsigned(env, q->argv[3], &q->limit) ||
         !store_cursor_open(env, q->store, q->argv[4], &q->cursor) || !enif_is_list(env, q->argv[5]))
         return STEP_BADARG;

@@ -52,6 +52,7 @@ const oh_term_ops_t store_ops = {
     .arena_free = arena_free,
     .object_key = object_key,
     .arena_bytes = 2544,
+    .compare = nif_order_compare,
 };
 
 /* --- Arguments --- */
@@ -61,8 +62,46 @@ step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_si
     *size = nif_measure(env, key->word, dirty ? UINT64_MAX : STORE_INLINE_WORDS);
     if (!dirty && (!size->complete || size->binary_bytes > STORE_INLINE_KEY_BYTES))
         return STEP_DIRTY;
-    key->hash = term_hash(key->word, oh_table_salt(s->table));
+    if (s->tree == NULL)
+        key->hash = term_hash(key->word, oh_table_salt(s->table));
+    else if (!nif_order(env, key->word, key))
+        return STEP_ENOMEM;
     return STEP_OK;
+}
+
+flat_key_kind_t store_flat_order_key(ErlNifEnv *env, oh_key_t *key,
+                                     oh_word_t flat[FLAT_KEY_WORDS]) {
+    ErlNifSInt64 value;
+    key->flat_words = 0;
+    key->flat = flat;
+    key->immediate = false;
+    if (enif_get_int64(env, key->word, &value) && value >= NIF_SMALL_MIN &&
+        value <= NIF_SMALL_MAX) {
+        key->immediate = true;
+        nif_order_small(value, key);
+        return KEY_IMMEDIATE;
+    }
+    flat_key_kind_t kind = flat_key(env, key->word, flat, &key->flat_words);
+    /* Without memory for the prefix it is a case for store_measure_key, which says so. */
+    if (kind != KEY_TERM && !nif_order(env, key->word, key)) {
+        key->flat_words = 0;
+        kind = KEY_TERM;
+    }
+    key->immediate = kind == KEY_IMMEDIATE;
+    return kind;
+}
+
+void store_stored_key(ErlNifEnv *env, const oh_entry_t *entry, oh_key_t *key) {
+    key->word = entry->key;
+    key->flat_words = 0;
+    if (entry->cell != NULL && entry->cell->key_words > 0) {
+        key->word = OH_WORD_NONE;
+        key->flat_words = entry->cell->key_words;
+        key->flat = entry->cell->word;
+        key->immediate = false;
+    } else {
+        key->immediate = nif_is_immediate(env, entry->key);
+    }
 }
 
 /* Puts item's terms into an environment of their own. */

@@ -3,6 +3,7 @@
  * locks one segment, as those in nif_store_write.c.
  */
 #include "nif_store.h"
+#include "nif_store_index.h"
 
 #include <string.h>
 
@@ -83,6 +84,8 @@ static bool count_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, const counter
                         ERL_NIF_TERM *result) {
     oh_item_t item = {.key = w->key, .form = w->entry.form};
     flat_draft_t draft;
+    if (s->tree != NULL)
+        store_stored_key(env, &w->entry, &item.key);
     ErlNifSInt64 next;
     if (w->entry.box != NULL || op->position == s->keypos)
         return false;
@@ -105,7 +108,7 @@ static bool count_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, const counter
             return false;
         item.value_words = (uint32_t)size.words;
     }
-    return oh_table_put(s->table, w, &item) == OH_OK;
+    return store_index_put(s, w, &item) == OH_OK;
 }
 
 /* store_update_counter(Store, Key, Operation) -> Integer | general: the usual case, one operation
@@ -160,12 +163,12 @@ ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     bool replaced = false;
     oh_status_t status = OH_BADARG;
     if (enif_is_identical(old.key.word, item.key.word) && oh_epoch_pin()) {
-        status = oh_table_begin(s->table, &w, &item.key, true);
+        status = store_index_begin(s, &w, &item.key, true);
         if (status == OH_OK) {
             replaced = w.found && is_object(env, s, &w.entry, argv[1], &old);
-            if (replaced && (status = oh_table_put(s->table, &w, &item)) == OH_OK)
+            if (replaced && (status = store_index_put(s, &w, &item)) == OH_OK)
                 item.box = NULL;
-            oh_table_end(s->table, &w);
+            store_index_end(s, &w);
         }
         oh_epoch_unpin();
     }
@@ -190,12 +193,12 @@ ERL_NIF_TERM nif_store_remove(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     if (!oh_epoch_pin())
         return store_end(env, STEP_ENOMEM, nif_store_remove, argc, argv);
     bool removed = false;
-    oh_status_t status = oh_table_begin(s->table, &w, &item.key, false);
+    oh_status_t status = store_index_begin(s, &w, &item.key, false);
     if (status == OH_OK) {
         removed = w.found && is_object(env, s, &w.entry, argv[1], &item);
         if (removed)
-            oh_table_remove(s->table, &w);
-        oh_table_end(s->table, &w);
+            store_index_remove(s, &w);
+        store_index_end(s, &w);
     }
     oh_epoch_unpin();
     if (status != OH_OK)

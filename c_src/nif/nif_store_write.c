@@ -5,6 +5,7 @@
  * that depend on what is there are in nif_store_update.c.
  */
 #include "nif_store.h"
+#include "nif_store_index.h"
 
 #include "../core/oh_alloc.h"
 
@@ -14,15 +15,15 @@ static step_t write_item(store_t *s, oh_item_t *item, bool only_new, bool *exist
     step_t step = STEP_OK;
     if (!oh_epoch_pin())
         return STEP_ENOMEM;
-    oh_status_t status = oh_table_begin(s->table, &w, &item->key, true);
+    oh_status_t status = store_index_begin(s, &w, &item->key, true);
     if (status == OH_OK) {
         *existed = w.found;
         bool writes = !(only_new && w.found);
-        if (writes && oh_table_put(s->table, &w, item) != OH_OK)
+        if (writes && store_index_put(s, &w, item) != OH_OK)
             step = STEP_ENOMEM;
         else if (writes)
             item->box = NULL; /* the table's now */
-        oh_table_end(s->table, &w);
+        store_index_end(s, &w);
     } else {
         step = status == OH_CLOSED ? STEP_BADARG : STEP_ENOMEM;
     }
@@ -72,7 +73,7 @@ static step_t write_items(store_t *s, oh_item_t *items, unsigned count, bool onl
                           bool *existed) {
     if (!oh_epoch_pin())
         return STEP_ENOMEM;
-    oh_status_t status = oh_table_write_many(s->table, items, count, only_new);
+    oh_status_t status = store_index_write_many(s, items, count, only_new);
     oh_epoch_unpin();
     for (unsigned i = 0; status != OH_OK && i < count; i++)
         store_item_drop(&items[i]);
@@ -88,7 +89,7 @@ static step_t insert_list(ErlNifEnv *env, store_t *s, ERL_NIF_TERM list, bool on
     if (!enif_get_list_length(env, list, &count))
         return STEP_BADARG;
     if (count == 0)
-        return oh_table_closed(s->table) ? STEP_BADARG : STEP_OK;
+        return store_index_closed(s) ? STEP_BADARG : STEP_OK;
     if (count > STORE_INLINE_OBJECTS && !nif_on_dirty_cpu())
         return STEP_DIRTY;
     oh_item_t *items = oh_alloc(count * sizeof *items);
@@ -171,7 +172,7 @@ step_t store_begin_write(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool room, s
         return step;
     if (!oh_epoch_pin())
         return STEP_ENOMEM;
-    oh_status_t status = oh_table_begin((*s)->table, w, &key, room);
+    oh_status_t status = store_index_begin(*s, w, &key, room);
     if (status == OH_OK)
         return STEP_OK;
     oh_epoch_unpin();
@@ -179,7 +180,7 @@ step_t store_begin_write(ErlNifEnv *env, const ERL_NIF_TERM argv[], bool room, s
 }
 
 void store_end_write(store_t *s, oh_write_t *w) {
-    oh_table_end(s->table, w);
+    store_index_end(s, w);
     oh_epoch_unpin();
 }
 
@@ -192,7 +193,7 @@ ERL_NIF_TERM nif_store_delete_key(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     if (step != STEP_OK)
         return store_end(env, step, nif_store_delete_key, argc, argv);
     if (w.found)
-        oh_table_remove(s->table, &w);
+        store_index_remove(s, &w);
     store_end_write(s, &w);
     return nif_atom.true_;
 }
@@ -212,8 +213,8 @@ ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
         return store_end(env, STEP_DIRTY, nif_store_take, argc, argv);
     }
     if (w.found)
-        oh_table_remove(s->table, &w);
-    oh_table_end(s->table, &w);
+        store_index_remove(s, &w);
+    store_index_end(s, &w);
     /* Copied without the lock: the epoch keeps what was removed. */
     if (w.found)
         result = enif_make_list1(env, store_make_object(env, s, &w.entry));

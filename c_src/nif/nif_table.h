@@ -156,6 +156,19 @@ NIF(store_take, 2, 0)
 NIF(store_update_counter, 3, 0)
 NIF(store_replace, 3, 0)
 
+/* ordered sets */
+NIF(store_first, 1, 0)
+NIF(store_last, 1, 0)
+NIF(store_next, 2, 0)
+NIF(store_prev, 2, 0)
+NIF(store_first_lookup, 1, 0)
+NIF(store_last_lookup, 1, 0)
+NIF(store_next_lookup, 2, 0)
+NIF(store_prev_lookup, 2, 0)
+NIF(store_rank, 2, 0)
+NIF(store_nth, 2, 0)
+NIF(store_range, 5, 0)
+
 /* counters */
 NIF(counters_new, 2, 0)
 NIF(counters_get, 2, 0)

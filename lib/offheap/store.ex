@@ -3,7 +3,8 @@ defmodule Offheap.Store do
   Tables of Erlang terms outside the process heaps, with ETS's names and semantics and reads that take
   no lock.
 
-  A store is a set: one object a key, keys compared by `===`. Objects are tuples; the element at
+  A store is a set: one object a key, keys compared by `===`; or an ordered set, whose keys are compared
+  by `==` and kept in order (`first/1`, `next/2`, `range/3`, `rank/2`). Objects are tuples; the element at
   `:keypos` (the first, unless said otherwise) is the key. `put/3`, `get/3` and `fetch/2` hide the tuple
   for plain key-value use.
 
@@ -83,9 +84,9 @@ defmodule Offheap.Store do
     * `{:keypos, position}` - the element of an object that is its key. Default 1
     * `{:heir, pid, data}` - who becomes the owner when the owner ends, and gets the message
       `{:"ETS-TRANSFER", table, from_pid, data}`; `{:heir, :none}` is the default
-    * `:set`, `:compressed`, `{:read_concurrency, _}`, `{:write_concurrency, _}`,
-      `{:decentralized_counters, _}` - taken as ETS takes them; every table is a set that reads and
-      writes concurrently
+    * `:set` (default) or `:ordered_set`
+    * `:compressed`, `{:read_concurrency, _}`, `{:write_concurrency, _}`, `{:decentralized_counters, _}` -
+      taken as ETS takes them; every table reads and writes concurrently
 
   ## Examples
 
@@ -400,7 +401,8 @@ defmodule Offheap.Store do
   defdelegate remove(store, object), to: :offheap_store
 
   @doc """
-  All objects, in no order. Every object that is in the table throughout the call is given exactly once.
+  All objects, in no order, or in that of an ordered set's keys. Every object that is in the table
+  throughout the call is given exactly once.
 
       iex> store = Offheap.Store.new(:s)
       iex> Offheap.Store.insert(store, [{:a, 1}, {:b, 2}])
@@ -976,4 +978,142 @@ defmodule Offheap.Store do
   @spec repair_continuation(continuation() | :"$end_of_table", match_spec()) ::
           continuation() | :"$end_of_table"
   defdelegate repair_continuation(continuation, match_spec), to: :offheap_store
+
+  # --- Ordered sets ---
+
+  @doc """
+  The smallest key of an ordered set, or `:"$end_of_table"`. `ArgumentError` for a table of another type,
+  as all functions from here on.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.first(store)
+      :"$end_of_table"
+      iex> Offheap.Store.insert(store, [{3, :c}, {1, :a}, {2, :b}])
+      iex> {Offheap.Store.first(store), Offheap.Store.last(store)}
+      {1, 3}
+  """
+  @spec first(t()) :: key() | :"$end_of_table"
+  defdelegate first(store), to: :offheap_store
+
+  @doc """
+  The largest key, or `:"$end_of_table"`.
+
+      iex> Offheap.Store.last(Offheap.Store.new(:s, [:ordered_set]))
+      :"$end_of_table"
+  """
+  @spec last(t()) :: key() | :"$end_of_table"
+  defdelegate last(store), to: :offheap_store
+
+  @doc """
+  The smallest key above `key`, which need not be in the table, or `:"$end_of_table"`. A traversal gives
+  each key that is in the table throughout exactly once, in order, whatever comes and goes meanwhile.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.insert(store, [{1, :a}, {2.5, :b}])
+      iex> {Offheap.Store.next(store, 1), Offheap.Store.next(store, 2), Offheap.Store.next(store, 3)}
+      {2.5, 2.5, :"$end_of_table"}
+  """
+  @spec next(t(), key()) :: key() | :"$end_of_table"
+  defdelegate next(store, key), to: :offheap_store
+
+  @doc """
+  The largest key below `key`, which need not be in the table, or `:"$end_of_table"`.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.insert(store, [{1, :a}, {2.5, :b}])
+      iex> {Offheap.Store.prev(store, 3), Offheap.Store.prev(store, 1)}
+      {2.5, :"$end_of_table"}
+  """
+  @spec prev(t(), key()) :: key() | :"$end_of_table"
+  defdelegate prev(store, key), to: :offheap_store
+
+  @doc """
+  The smallest key and its object, as of one instant.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.insert(store, [{1, :a}, {2, :b}])
+      iex> {Offheap.Store.first_lookup(store), Offheap.Store.last_lookup(store)}
+      {{1, [{1, :a}]}, {2, [{2, :b}]}}
+  """
+  @spec first_lookup(t()) :: {key(), [object()]} | :"$end_of_table"
+  defdelegate first_lookup(store), to: :offheap_store
+
+  @doc """
+  The largest key and its object.
+
+      iex> Offheap.Store.last_lookup(Offheap.Store.new(:s, [:ordered_set]))
+      :"$end_of_table"
+  """
+  @spec last_lookup(t()) :: {key(), [object()]} | :"$end_of_table"
+  defdelegate last_lookup(store), to: :offheap_store
+
+  @doc """
+  The smallest key above `key` and its object.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.insert(store, [{1, :a}, {2, :b}])
+      iex> {Offheap.Store.next_lookup(store, 1), Offheap.Store.prev_lookup(store, 2)}
+      {{2, [{2, :b}]}, {1, [{1, :a}]}}
+  """
+  @spec next_lookup(t(), key()) :: {key(), [object()]} | :"$end_of_table"
+  defdelegate next_lookup(store, key), to: :offheap_store
+
+  @doc """
+  The largest key below `key` and its object.
+
+      iex> Offheap.Store.prev_lookup(Offheap.Store.new(:s, [:ordered_set]), 1)
+      :"$end_of_table"
+  """
+  @spec prev_lookup(t(), key()) :: {key(), [object()]} | :"$end_of_table"
+  defdelegate prev_lookup(store, key), to: :offheap_store
+
+  @doc """
+  How many objects have keys smaller than `key`, which need not be in the table: its position in order,
+  counted from 0. Exact if nobody writes meanwhile.
+
+      iex> store = Offheap.Store.new(:scores, [:ordered_set])
+      iex> Offheap.Store.insert(store, [{10, "ada"}, {20, "bob"}, {30, "eve"}])
+      iex> {Offheap.Store.rank(store, 20), Offheap.Store.rank(store, 25)}
+      {1, 2}
+  """
+  @spec rank(t(), key()) :: non_neg_integer()
+  defdelegate rank(store, key), to: :offheap_store
+
+  @doc """
+  The object at a position in order, counted from 0, in a list; an empty list beyond the end.
+
+      iex> store = Offheap.Store.new(:scores, [:ordered_set])
+      iex> Offheap.Store.insert(store, [{10, "ada"}, {20, "bob"}])
+      iex> {Offheap.Store.nth(store, 1), Offheap.Store.nth(store, 2)}
+      {[{20, "bob"}], []}
+  """
+  @spec nth(t(), non_neg_integer()) :: [object()]
+  defdelegate nth(store, n), to: :offheap_store
+
+  @doc """
+  Up to `count` objects in order, from a position on, counted from 0.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.insert(store, for(i <- 1..9, do: {i}))
+      iex> Offheap.Store.slice(store, 7, 5)
+      [{8}, {9}]
+  """
+  @spec slice(t(), non_neg_integer(), non_neg_integer()) :: [object()]
+  defdelegate slice(store, start, count), to: :offheap_store
+
+  @doc """
+  All objects with `from <= key <= to`, in order; of these the first `limit`, if given. Objects that are
+  there throughout the call are given exactly once.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.insert(store, for(i <- 1..9, do: {i}))
+      iex> Offheap.Store.range(store, 2.5, 5)
+      [{3}, {4}, {5}]
+      iex> Offheap.Store.range(store, 2.5, 5, 2)
+      [{3}, {4}]
+  """
+  @spec range(t(), key(), key(), non_neg_integer() | :infinity) :: [object()]
+  def range(store, from, to, limit \\ :infinity)
+  def range(store, from, to, :infinity), do: :offheap_store.range(store, from, to)
+  def range(store, from, to, limit), do: :offheap_store.range(store, from, to, limit)
 end

@@ -108,6 +108,8 @@ static void expect_order(oh_tree_t *t, uint32_t keys) {
         }
     }
     ck_assert_int_eq(oh_tree_nth(t, smaller, UINT64_MAX, &entry), OH_NOT_FOUND);
+    ck_assert_int_eq(oh_tree_size(t, UINT64_MAX, &n), OH_OK);
+    ck_assert_uint_eq(n, smaller);
     oh_epoch_unpin();
     fake_arena_free(scratch);
 }
@@ -463,6 +465,7 @@ START_TEST(a_closed_tree_refuses_everything) {
     ck_assert_int_eq(oh_tree_walk(t, NULL, false, OH_WALK_UP, &entry, 1, &count), OH_CLOSED);
     ck_assert_int_eq(oh_tree_rank(t, &key, 1, &number), OH_CLOSED);
     ck_assert_int_eq(oh_tree_nth(t, 0, 1, &entry), OH_CLOSED);
+    ck_assert_int_eq(oh_tree_size(t, 1, &number), OH_CLOSED);
     ck_assert_int_eq(oh_tree_stats(t, 1, &stats), OH_CLOSED);
     ck_assert_int_eq(oh_tree_write_many(t, NULL, 0, false), OH_CLOSED);
     ck_assert(oh_tree_valid(t));

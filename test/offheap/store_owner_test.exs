@@ -615,7 +615,7 @@ defmodule Offheap.StoreOwnerTest do
     end
 
     test "types that are not there are refused" do
-      for type <- [:ordered_set, :bag, :duplicate_bag] do
+      for type <- [:bag, :duplicate_bag] do
         assert_badarg(fn -> :offheap_store.new(:t, [type]) end)
       end
     end

@@ -158,6 +158,7 @@ defmodule Offheap.Reload do
     %{
       atomics: make_atomics(),
       store: make_store(),
+      ordered: make_ordered_set(),
       named: make_named(),
       selection: make_selection(),
       counters: make_counters(),
@@ -174,6 +175,7 @@ defmodule Offheap.Reload do
   defp use_handles(handles) do
     use_atomics(handles.atomics)
     use_store(handles.store)
+    use_ordered_set(handles.ordered)
     use_named(handles.named)
 
     use_selection(handles.selection)
@@ -277,6 +279,28 @@ defmodule Offheap.Reload do
     {keys, next} = :offheap_store.select(continuation)
     500 = length(keys)
     {[_ | _], _} = :offheap_store.select(next)
+  end
+
+  defp make_ordered_set do
+    table = :offheap_store.new(:reload, [:ordered_set, :public])
+
+    for i <- 1..3000 do
+      :offheap_store.insert(table, {i, {:value, i, "text #{i}"}})
+      :offheap_store.insert(table, {{:flat, i}, {:value, i, -i}})
+    end
+
+    table
+  end
+
+  defp use_ordered_set(table) do
+    1 = :offheap_store.first(table)
+    {:flat, 3000} = :offheap_store.last(table)
+    {:flat, 1} = :offheap_store.next(table, 3000)
+    [{1500, _}, {1501, _}] = :offheap_store.range(table, 1500, 1501)
+    3001 = :offheap_store.rank(table, {:flat, 2})
+    true = :offheap_store.insert(table, {1500, {:value, 1500, "again"}})
+    true = :offheap_store.delete(table, 2.5)
+    [{{:flat, 7}, _}] = :offheap_store.nth(table, 3006)
   end
 
   defp make_counters do

@@ -5,12 +5,15 @@
 %% ```
 %%  lease --> writable --freeze--> frozen --release--> released
 %%               \-------------------release-------------/
+%%                |
+%%                +--split_to--> the rest, writable as before
 %% '''
 %%
 %% <ul>
 %% <li>It has a capacity, which does not change, and a size: the bytes written so far, from 0 on.
 %%     Writing beyond the size fills the gap with zeros, as in a file, and {@link resize/2} truncates.
 %%     Bytes from an earlier lease are never seen.</li>
+%% <li>{@link split_to/2} takes the first bytes off as a binary, while the rest stays writable.</li>
 %% <li>{@link freeze/1} ends writing and makes a binary without copying (a copy if it is small). No
 %%     binary ever changes: the block is used again only when the buffer was released and the last
 %%     binary is gone.</li>
@@ -34,9 +37,10 @@
 %% for more.
 -module(offheap_buffer).
 
--export([lease/2, lease/3, write/3, append/2, read/1, read/3, size/1, capacity/1, freeze/1, slice/3,
-         release/1, owner/1, give_away/2, info/1]).
--export_type([buffer/0, range/0]).
+-export([lease/2, lease/3, lease/4, with_lease/3, with_lease/4, with_lease/5, release/1]).
+-export([write/3, append/2, read/1, read/3, freeze/1, slice/3, slices/2, split_to/2]).
+-export([size/1, capacity/1, owner/1, give_away/2, info/1]).
+-export_type([buffer/0, range/0, lease_option/0, lease_error/0]).
 
 %% bytes
 -export([put/4, get/3, put_list/4, get_list/4, number_bytes/1, fill/4, copy/5, compare/3, compare/5, 'bxor'/4,
@@ -54,30 +58,138 @@
 %% least significant byte first.
 -type value() :: number() | nan | infinity | neg_infinity.
 %% The atoms stand for floats that Erlang has no term for.
+-type lease_option() :: {tag, atom()} | {timeout, timeout()}.
+-type lease_error() :: {error, exhausted | timeout | enomem}.
+
+%% How long a waiting process sleeps before it looks by itself, in milliseconds: for leases of dead
+%% owners, of whose end nobody tells.
+-define(LOOK_MS, 1000).
 
 %% --- Leasing ---
 
 %% @doc Leases a buffer of at least `Size' bytes' capacity, size 0, owned by the caller.
 %%
-%% `{error, exhausted}': the pool's cap is reached. `{error, enomem}': the system has no memory.
-%% Constant time; at the cap on a dirty scheduler.
--spec lease(offheap_pool:pool(), Size :: non_neg_integer()) ->
-          {ok, buffer()} | {error, exhausted | enomem}.
+%% `{error, exhausted}': the pool's cap is reached, or others wait for bytes. `{error, enomem}': the
+%% system has no memory. Constant time; at the cap on a dirty scheduler.
+-spec lease(offheap_pool:pool(), Size :: non_neg_integer()) -> {ok, buffer()} | lease_error().
 lease(Name, Size) when is_atom(Name) ->
     offheap_nif:pool_lease(offheap_pool:get(Name), Size);
 lease(Pool, Size) ->
     offheap_nif:pool_lease(Pool, Size).
 
-%% @doc Leases a buffer with `Data' in it, of at least `Size' bytes' capacity and what `Data' needs.
-%% The same as {@link lease/2} and {@link append/2} in one call.
--spec lease(offheap_pool:pool(), Size :: non_neg_integer(), Data :: iodata()) ->
-          {ok, buffer()} | {error, exhausted | enomem}.
+%% @doc Leases a buffer with `Data' in it, of at least `Size' bytes' capacity and what `Data' needs:
+%% the same as {@link lease/2} and {@link append/2} in one call. Or, with a list of options in place
+%% of `Data', an empty one, as {@link lease/4}.
+-spec lease(offheap_pool:pool(), Size :: non_neg_integer(),
+            Data :: iodata() | [lease_option()]) -> {ok, buffer()} | lease_error().
 lease(Name, Size, Data) when is_atom(Name) ->
     lease(offheap_pool:get(Name), Size, Data);
 lease(Pool, Size, Data) when is_binary(Data) ->
     offheap_nif:pool_lease(Pool, Size, Data);
+lease(Pool, Size, [Option | _] = Opts) when is_tuple(Option) ->
+    lease(Pool, Size, <<>>, Opts);
 lease(Pool, Size, Data) ->
     offheap_nif:pool_lease(Pool, Size, iolist_to_binary(Data)).
+
+%% @doc Leases a buffer with `Data' in it. Options:
+%%
+%% <ul>
+%% <li>`{tag, atom()}': what {@link offheap_pool:leases/2} shows with the lease; default
+%%     `undefined'.</li>
+%% <li>`{timeout, Ms | infinity}': at the cap, waits for so long in line; default 0. Who waits is
+%%     served in the order of coming, and before any lease that does not wait. The process is woken
+%%     by a message when bytes come back, and no scheduler waits; no message is left over.
+%%     `{error, timeout}' when it was in vain. More than the cap is `{error, exhausted}' at
+%%     once.</li>
+%% </ul>
+-spec lease(offheap_pool:pool(), Size :: non_neg_integer(), Data :: iodata(), [lease_option()]) ->
+          {ok, buffer()} | lease_error().
+lease(Pool, Size, Data, Opts) ->
+    {Tag, Timeout} = lease_options(Opts, undefined, 0),
+    Handle = offheap_pool:get(Pool),
+    Bytes = iolist_to_binary(Data),
+    case Timeout of
+        0 -> offheap_nif:pool_lease(Handle, Size, Bytes, Tag);
+        _ -> lease_wait(Handle, Size, Bytes, Tag, Timeout)
+    end.
+
+lease_options([{tag, Tag} | Opts], _, Timeout) when is_atom(Tag) ->
+    lease_options(Opts, Tag, Timeout);
+lease_options([{timeout, Timeout} | Opts], Tag, _)
+  when Timeout =:= infinity; is_integer(Timeout), Timeout >= 0, Timeout < 1 bsl 32 ->
+    lease_options(Opts, Tag, Timeout);
+lease_options([], Tag, Timeout) ->
+    {Tag, Timeout};
+lease_options(_, _, _) ->
+    error(badarg).
+
+lease_wait(Pool, Size, Data, Tag, Timeout) ->
+    Wake = make_ref(),
+    case offheap_nif:pool_lease_wait(Pool, Size, Data, Tag, Wake) of
+        {wait, Waiter} ->
+            Look = fun() -> offheap_nif:pool_lease_again(Pool, Size, Data, Tag, Waiter) end,
+            Result = stand_in_line(Waiter, Wake, Look, deadline(Timeout)),
+            flush(Wake),
+            Result;
+        Result ->
+            flush(Wake),
+            Result
+    end.
+
+deadline(infinity) -> infinity;
+deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
+
+left_ms(infinity) -> ?LOOK_MS;
+left_ms(Deadline) -> max(0, min(?LOOK_MS, Deadline - erlang:monotonic_time(millisecond))).
+
+%% The message says only that it is worth to look. A look that raises, because the pool was closed,
+%% has left the line.
+stand_in_line(Waiter, Wake, Look, Deadline) ->
+    LeftMs = left_ms(Deadline),
+    receive Wake -> ok after LeftMs -> ok end,
+    case Look() of
+        wait when LeftMs =:= 0 ->
+            ok = offheap_nif:pool_lease_leave(Waiter),
+            {error, timeout};
+        wait ->
+            stand_in_line(Waiter, Wake, Look, Deadline);
+        Result ->
+            Result
+    end.
+
+%% Nobody sends any more. At most one message is there: the next comes after the next look.
+flush(Wake) ->
+    receive Wake -> flush(Wake) after 0 -> ok end.
+
+%% @doc Leases a buffer, calls `Fun' with it and returns what `Fun' returns; releases the buffer in
+%% any case. What `Fun' has frozen, split off or read stays.
+-spec with_lease(offheap_pool:pool(), Size :: non_neg_integer(), fun((buffer()) -> Result)) ->
+          Result | lease_error().
+with_lease(Pool, Size, Fun) when is_function(Fun, 1) ->
+    with_leased(lease(Pool, Size), Fun).
+
+%% @doc The same with the third argument of {@link lease/3}.
+-spec with_lease(offheap_pool:pool(), Size :: non_neg_integer(),
+                 Data :: iodata() | [lease_option()], fun((buffer()) -> Result)) ->
+          Result | lease_error().
+with_lease(Pool, Size, Data, Fun) when is_function(Fun, 1) ->
+    with_leased(lease(Pool, Size, Data), Fun).
+
+%% @doc The same with the arguments of {@link lease/4}.
+-spec with_lease(offheap_pool:pool(), Size :: non_neg_integer(), Data :: iodata(),
+                 [lease_option()], fun((buffer()) -> Result)) ->
+          Result | lease_error().
+with_lease(Pool, Size, Data, Opts, Fun) when is_function(Fun, 1) ->
+    with_leased(lease(Pool, Size, Data, Opts), Fun).
+
+with_leased({ok, Buffer}, Fun) ->
+    try
+        Fun(Buffer)
+    after
+        release(Buffer)
+    end;
+with_leased({error, _} = Error, _Fun) ->
+    Error.
 
 %% @doc Ends the lease. `{error, released}': it was over already.
 %%
@@ -125,6 +237,28 @@ freeze(Buffer) -> offheap_nif:buffer_freeze(Buffer).
 -spec slice(buffer(), Offset :: non_neg_integer(), Length :: non_neg_integer()) ->
           binary() | {error, busy | enomem}.
 slice(Buffer, Offset, Length) -> offheap_nif:buffer_slice(Buffer, Offset, Length).
+
+%% @doc Several slices of a frozen buffer in one call, in the order of the list; as {@link slice/3}.
+%% Raises `badarg' if any of them is not below the size. More than 2048, or copies of more than 1 MiB
+%% together, are made on a dirty scheduler.
+-spec slices(buffer(), [{Offset :: non_neg_integer(), Length :: non_neg_integer()}]) ->
+          [binary()] | {error, busy | enomem}.
+slices(Buffer, Ranges) -> offheap_nif:buffer_slices(Buffer, Ranges).
+
+%% @doc Takes the first `Length' bytes off a writable buffer, as a binary; the rest stays writable.
+%% `split_to' of Rust's `BytesMut'.
+%%
+%% Offsets count from the first byte of the rest from then on, and size and capacity are less by
+%% `Length'. Up to 64 KiB are copied; more are not: the binary shows the buffer's block, as with
+%% {@link freeze/1}, and from then on all but 64 bytes and less are shown. The block is used by
+%% another lease only when the buffer was released and no binary shows any of it. No binary ever
+%% changes: what is written later lies behind it. If nothing is left and no binary shows the block,
+%% the whole capacity is there again.
+%%
+%% Raises `badarg' for more than the size. `{error, busy}': another process is reading, writing,
+%% splitting or freezing right now. `{error, frozen}'.
+-spec split_to(buffer(), Length :: non_neg_integer()) -> binary() | {error, busy | frozen | enomem}.
+split_to(Buffer, Length) -> offheap_nif:buffer_split_to(Buffer, Length).
 
 %% --- Numbers ---
 
@@ -263,7 +397,7 @@ reset(Buffer) -> offheap_nif:buffer_resize(Buffer, 0).
 -spec size(buffer()) -> non_neg_integer().
 size(Buffer) -> offheap_nif:buffer_size(Buffer).
 
-%% @doc The number of bytes that fit: at least what was asked for.
+%% @doc The number of bytes that fit: at least what was asked for, less what was split off.
 -spec capacity(buffer()) -> pos_integer().
 capacity(Buffer) -> offheap_nif:buffer_capacity(Buffer).
 

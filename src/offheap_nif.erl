@@ -25,11 +25,12 @@
 -export([hash_digest/4, hash_init/3, hash_update/2, hash_update_file/5, hash_final/1]).
 
 %% pools, buffers, files
--export([pool_new/2, pool_lease/2, pool_lease/3, pool_sweep/1, pool_info/1, pool_trim/1,
-         pool_close/1]).
+-export([pool_new/5, pool_lease/2, pool_lease/3, pool_lease/4, pool_lease_wait/5,
+         pool_lease_again/5, pool_lease_leave/1, pool_leases/4, pool_sweep/1, pool_info/1,
+         pool_refused/1, pool_trim/3, pool_close/1]).
 -export([buffer_write/3, buffer_append/2, buffer_read/1, buffer_read/3,
-         buffer_freeze/1, buffer_slice/3, buffer_release/1, buffer_size/1, buffer_capacity/1,
-         buffer_owner/1, buffer_give_away/2, buffer_info/1]).
+         buffer_freeze/1, buffer_slice/3, buffer_slices/2, buffer_split_to/2, buffer_release/1,
+         buffer_size/1, buffer_capacity/1, buffer_owner/1, buffer_give_away/2, buffer_info/1]).
 -export([file_open/2, file_close/1, file_size/1, file_truncate/2, file_sync/1, file_datasync/1,
          file_pread/6, file_pwrite/6, file_readv/4, file_writev/4]).
 
@@ -201,12 +202,18 @@ hash_update(_State, _Input) -> ?STUB.
 hash_update_file(_State, _File, _FileOffset, _Length, _Buffer) -> ?STUB.
 hash_final(_State) -> ?STUB.
 
-pool_new(_MaxBytes, _Largest) -> ?STUB.
+pool_new(_MaxBytes, _Largest, _Align, _HugePages, _Zero) -> ?STUB.
 pool_lease(_Pool, _Size) -> ?STUB.
 pool_lease(_Pool, _Size, _Bytes) -> ?STUB.
+pool_lease(_Pool, _Size, _Bytes, _Tag) -> ?STUB.
+pool_lease_wait(_Pool, _Size, _Bytes, _Tag, _Message) -> ?STUB.
+pool_lease_again(_Pool, _Size, _Bytes, _Tag, _Waiter) -> ?STUB.
+pool_lease_leave(_Waiter) -> ?STUB.
+pool_leases(_Pool, _From, _OlderThanMs, _List) -> ?STUB.
+pool_refused(_Pool) -> ?STUB.
 pool_sweep(_Pool) -> ?STUB.
 pool_info(_Pool) -> ?STUB.
-pool_trim(_Pool) -> ?STUB.
+pool_trim(_Pool, _ToBytes, _IdleMs) -> ?STUB.
 pool_close(_Pool) -> ?STUB.
 
 buffer_write(_Buffer, _Offset, _Data) -> ?STUB.
@@ -215,6 +222,8 @@ buffer_read(_Buffer) -> ?STUB.
 buffer_read(_Buffer, _Offset, _Length) -> ?STUB.
 buffer_freeze(_Buffer) -> ?STUB.
 buffer_slice(_Buffer, _Offset, _Length) -> ?STUB.
+buffer_slices(_Buffer, _Ranges) -> ?STUB.
+buffer_split_to(_Buffer, _Length) -> ?STUB.
 buffer_release(_Buffer) -> ?STUB.
 buffer_size(_Buffer) -> ?STUB.
 buffer_capacity(_Buffer) -> ?STUB.

@@ -48,4 +48,8 @@ check requests 1 -DFORGET
 check registry 0
 check registry 1 -DBLIND
 check registry 1 -DLAZY
+check line 0
+check line 1 -DLATE_LOOK
+check line 1 -DNO_RECHECK
+check line 1 -DFORGETFUL
 echo "$passed passed, 0 failed"

@@ -1,5 +1,6 @@
 # Offheap.Buffer against fresh binaries. A fresh binary of given bytes is what
 # :binary.copy makes; the same bytes into a leased buffer, which is released again, is its counterpart.
+# No row compares what both sides would do to the bytes after that.
 defmodule Offheap.Bench.Scenarios.Pool do
   use Offheap.Bench
   alias Offheap.{Buffer, Pool}
@@ -14,6 +15,17 @@ defmodule Offheap.Bench.Scenarios.Pool do
 
   defloop lease_filled_release({bytes, pool}, _i) do
     {:ok, buffer} = Buffer.lease(pool, 0, bytes)
+    :ok = Buffer.release(buffer)
+  end
+
+  defloop with_lease_filled({bytes, pool}, _i) do
+    Buffer.with_lease(pool, 0, bytes, fn _buffer -> :ok end)
+  end
+
+  # Half of the bytes as a binary, the rest stays writable.
+  defloop lease_split_release({bytes, pool}, _i) do
+    {:ok, buffer} = Buffer.lease(pool, 0, bytes)
+    _front = Buffer.split_to(buffer, div(byte_size(bytes), 2))
     :ok = Buffer.release(buffer)
   end
 
@@ -44,7 +56,9 @@ defmodule Offheap.Bench.Scenarios.Pool do
     end
   end
 
-  def scenarios do
+  def scenarios, do: bytes_scenarios() ++ parallel_scenarios()
+
+  defp bytes_scenarios do
     for {text, size} <- [
           {"128 B", 128},
           {"4 KiB", 4096},
@@ -55,8 +69,10 @@ defmodule Offheap.Bench.Scenarios.Pool do
         {name, ours} <- [
           {"lease, write, release", &__MODULE__.lease_write_release/2},
           {"lease filled, release", &__MODULE__.lease_filled_release/2},
+          {"with_lease, filled", &__MODULE__.with_lease_filled/2},
           {"write again", &__MODULE__.write/2},
-          {"lease filled, freeze, release", &__MODULE__.lease_freeze_release/2}
+          {"lease filled, freeze, release", &__MODULE__.lease_freeze_release/2},
+          {"lease filled, split_to half, release", &__MODULE__.lease_split_release/2}
         ] do
       %{
         component: "pool",
@@ -64,6 +80,21 @@ defmodule Offheap.Bench.Scenarios.Pool do
         peer: ":binary.copy",
         ours: ours,
         theirs: &__MODULE__.copy/2,
+        setup: bytes_state(size)
+      }
+    end
+  end
+
+  # One pool for all processes.
+  defp parallel_scenarios do
+    for {text, size} <- [{"128 B", 128}, {"4 KiB", 4096}] do
+      %{
+        component: "pool",
+        name: "lease filled, release, #{text}, 2 processes",
+        peer: ":binary.copy",
+        ours: &__MODULE__.lease_filled_release/2,
+        theirs: &__MODULE__.copy/2,
+        parallel: 2,
         setup: bytes_state(size)
       }
     end

@@ -10,7 +10,8 @@
  *      +----------------+-----+---+----------------+
  *
  *   RELEASED --open: generation + 1--> WRITABLE --freeze, if busy is 0--> FROZEN
- *   WRITABLE or FROZEN --release, at any time--> RELEASED
+ *   WRITABLE --begin_split, if busy is 0--> SPLITTING --end_split--> WRITABLE
+ *   WRITABLE, SPLITTING or FROZEN --release, at any time--> RELEASED
  *
  * Who works on the bytes enters first (busy + 1) and leaves after (busy - 1). A release never waits
  * and never pulls the block from under a worker: the state changes at once, nobody can enter any
@@ -19,6 +20,11 @@
  *
  * A caller shows the generation of its lease with each call. That of an earlier lease never matches
  * again: 2^48 generations, after which the buffer is retired (oh_buffer_is_worn).
+ *
+ * A split takes bytes off the front, for good: data and capacity begin behind them from then on.
+ * Who splits is inside alone (SPLITTING lets nobody in), so that no worker ever holds an address or
+ * an offset from before, as long as it looks at size and capacity after it has entered. Nothing
+ * that is written later reaches the bytes in front of data.
  *
  * Size is the number of bytes that can be seen, in each lease from 0 on; bytes from there to
  * capacity hold what an earlier lease left and are never shown. Size moves only by the one who
@@ -43,12 +49,13 @@
  *
  * Calls that may run at once on one buffer, and what they exclude:
  *
- *                 read   overwrite  extend  freeze  release  open, recycle
- *   read          yes    yes        yes     yes     yes      no
- *   overwrite     yes    yes        yes     BUSY    yes      no
- *   extend        yes    yes        BUSY    BUSY    yes      no
- *   freeze        yes    BUSY       BUSY    one     yes      no
- *   release       yes    yes        yes     yes     one      no
+ *                 read   overwrite  extend  freeze  split  release  open, recycle
+ *   read          yes    yes        yes     yes     BUSY   yes      no
+ *   overwrite     yes    yes        yes     BUSY    BUSY   yes      no
+ *   extend        yes    yes        BUSY    BUSY    BUSY   yes      no
+ *   freeze        yes    BUSY       BUSY    one     BUSY   yes      no
+ *   split         BUSY   BUSY       BUSY    BUSY    BUSY   yes      no
+ *   release       yes    yes        yes     yes     yes    one      no
  *
  * (Who grows or resizes is one who extends. freeze is BUSY while readers of the writable buffer are
  * inside too; "one": the second gets FROZEN or RELEASED.) open and everything about the block belong to whoever owns the buffer
@@ -65,9 +72,14 @@
 
 #include "oh_atomic.h"
 #include "oh_common.h"
-#include "oh_freelist.h"
+#include "oh_magazines.h"
 
-typedef enum { OH_BUFFER_RELEASED, OH_BUFFER_WRITABLE, OH_BUFFER_FROZEN } oh_buffer_state_t;
+typedef enum {
+    OH_BUFFER_RELEASED,
+    OH_BUFFER_WRITABLE,
+    OH_BUFFER_FROZEN,
+    OH_BUFFER_SPLITTING
+} oh_buffer_state_t;
 
 /* What one enters for. */
 typedef enum {
@@ -76,20 +88,29 @@ typedef enum {
     OH_BUFFER_EXTEND     /* writable; one at a time may move size */
 } oh_buffer_mode_t;
 
-/* One cache line. The pool sets what it says; everything else changes only by the calls below. */
+/* The first cache line is what every call needs; the second what begins and ends a lease. The pool
+ * sets what it says; everything else changes only by the calls below. */
 typedef struct {
-    oh_freelist_node_t node;
-    uint32_t name;             /* in the pool's nodes; never changes */
+    oh_magazine_node_t node;   /* the pool's */
     _Atomic uint64_t word;     /* generation, state, ext, busy */
     _Atomic uint64_t size;     /* bytes that can be seen in this lease */
     _Atomic uint64_t owner;    /* an opaque word, not 0 while leased */
-    _Atomic uint64_t capacity; /* bytes of the block; by the exclusive owner */
-    char *data;                /* the block; by the exclusive owner */
+    _Atomic uint64_t capacity; /* bytes from data on; by the exclusive owner, and by splits */
+    char *data;                /* as capacity; behind block by what was split off */
     void *_Atomic handle;      /* the host's, if any; by the exclusive owner */
-    void *_Atomic payload;     /* the host's owner of frozen bytes, if any; by the first freezer */
+    void *_Atomic payload;     /* the host's owner of shown bytes, if any; by freeze and splits */
+
+    _Atomic uint64_t tag;         /* an opaque word of this lease */
+    _Atomic uint64_t since_ms;    /* when this lease began, by oh_clock_ms */
+    _Atomic uint64_t seen_ms;     /* when oh_pool_see last saw it leased */
+    char *block;                  /* by the exclusive owner */
+    _Atomic uint64_t block_bytes; /* by the exclusive owner */
+    uint32_t name;                /* in the pool's nodes; never changes */
+    bool blank;                   /* all of block is zero; by the exclusive owner */
+    char pad[OH_CACHE_LINE - 5 * 8 - 5];
 } oh_buffer_t;
 
-_Static_assert(sizeof(oh_buffer_t) == OH_CACHE_LINE, "a buffer is one cache line");
+_Static_assert(sizeof(oh_buffer_t) == 2 * OH_CACHE_LINE, "a buffer is two cache lines");
 
 #define OH_BUFFER_BUSY_BITS      13
 #define OH_BUFFER_BUSY_MAX       (((uint64_t)1 << OH_BUFFER_BUSY_BITS) - 1)
@@ -115,12 +136,18 @@ static inline uint64_t oh_buffer_word(oh_buffer_t *b) {
     return oh_load_acquire(&b->word);
 }
 
-/* Begins a lease: writable, size 0, owned by owner. The caller owns the buffer exclusively, it must
- * not be worn, and it has a block. Returns the lease's generation. */
-static inline uint64_t oh_buffer_open(oh_buffer_t *b, uint64_t owner) {
+/* Begins a lease: writable, owned by owner, with the size bytes that the caller has put at its
+ * beginning. The caller owns the buffer exclusively, it must not be worn, and it has a block; from
+ * here on it is no more than anybody else who knows the generation: the lease may be over at once.
+ * Returns the lease's generation. */
+static inline uint64_t oh_buffer_open(oh_buffer_t *b, uint64_t owner, uint64_t tag, uint64_t now_ms,
+                                      uint64_t size) {
     uint64_t generation = oh_buffer_word_generation(oh_load_relaxed(&b->word)) + 1;
     oh_store_relaxed(&b->owner, owner);
-    oh_store_relaxed(&b->size, 0);
+    oh_store_relaxed(&b->size, size);
+    oh_store_relaxed(&b->tag, tag);
+    oh_store_relaxed(&b->since_ms, now_ms);
+    b->blank = false;
     /* A plain store: in state RELEASED nobody else changes the word. */
     oh_store_release(&b->word, /* R3: pairs with A3 */
                      generation << 16 | (uint64_t)OH_BUFFER_WRITABLE << OH_BUFFER_STATE_SHIFT);
@@ -133,8 +160,8 @@ static inline bool oh_buffer_is_worn(oh_buffer_t *b) {
 }
 
 /* Enters. OH_OK: the caller must leave in the same mode. OH_RELEASED: the generation's lease is
- * over. OH_FROZEN: the mode would change a frozen buffer. OH_BUSY: another is extending (or 8191
- * are in). Acquire on success and failure. */
+ * over. OH_FROZEN: the mode would change a frozen buffer. OH_BUSY: another is extending or
+ * splitting (or 8191 are in). Acquire on success and failure. */
 static inline oh_status_t oh_buffer_enter(oh_buffer_t *b, uint64_t generation,
                                           oh_buffer_mode_t mode) {
     uint64_t word = oh_load_relaxed(&b->word);
@@ -143,8 +170,12 @@ static inline oh_status_t oh_buffer_enter(oh_buffer_t *b, uint64_t generation,
         if (oh_buffer_word_generation(word) != generation ||
             oh_buffer_word_state(word) == OH_BUFFER_RELEASED)
             return OH_RELEASED;
-        if (mode != OH_BUFFER_READ && oh_buffer_word_state(word) == OH_BUFFER_FROZEN)
-            return OH_FROZEN;
+        if (oh_unlikely(oh_buffer_word_state(word) != OH_BUFFER_WRITABLE)) {
+            if (oh_buffer_word_state(word) == OH_BUFFER_SPLITTING)
+                return OH_BUSY;
+            if (mode != OH_BUFFER_READ)
+                return OH_FROZEN;
+        }
         if (oh_buffer_word_busy(word) == OH_BUFFER_BUSY_MAX)
             return OH_BUSY;
         entered = word + 1;
@@ -185,6 +216,51 @@ static inline oh_status_t oh_buffer_freeze(oh_buffer_t *b, uint64_t generation) 
     }
 }
 
+/* Enters to split, alone. OH_OK: the caller must end the split. OH_FROZEN, OH_RELEASED; OH_BUSY:
+ * others are inside. */
+static inline oh_status_t oh_buffer_begin_split(oh_buffer_t *b, uint64_t generation) {
+    uint64_t word = oh_load_relaxed(&b->word);
+    uint64_t splitting = generation << 16 | (uint64_t)OH_BUFFER_SPLITTING << OH_BUFFER_STATE_SHIFT;
+    do {
+        if (oh_buffer_word_generation(word) != generation ||
+            oh_buffer_word_state(word) == OH_BUFFER_RELEASED)
+            return OH_RELEASED;
+        if (oh_buffer_word_state(word) == OH_BUFFER_FROZEN)
+            return OH_FROZEN;
+        if (oh_buffer_word_busy(word) != 0)
+            return OH_BUSY;
+    } while (!oh_cas_weak_acqrel_acquire(&b->word, &word, splitting + 1)); /* A2, A3 */
+    return OH_OK;
+}
+
+/* Takes length bytes off the front, by the one who splits; length is at most size. */
+static inline void oh_buffer_advance(oh_buffer_t *b, uint64_t length) {
+    b->data += length;
+    oh_store_relaxed(&b->size, oh_load_relaxed(&b->size) - length);
+    oh_store_relaxed(&b->capacity, oh_load_relaxed(&b->capacity) - length);
+}
+
+/* Makes the whole block writable again, with size 0: by the one who splits, if no binary shows any
+ * of it, or by the exclusive owner. */
+static inline void oh_buffer_rewind(oh_buffer_t *b) {
+    b->data = b->block;
+    oh_store_relaxed(&b->size, 0);
+    oh_store_relaxed(&b->capacity, oh_load_relaxed(&b->block_bytes));
+}
+
+/* Ends a split. True: the lease was released meanwhile and the caller is the finisher. */
+static inline bool oh_buffer_end_split(oh_buffer_t *b) {
+    uint64_t word = oh_load_relaxed(&b->word);
+    uint64_t left;
+    do {
+        left = word - 1;
+        if (oh_buffer_word_state(word) == OH_BUFFER_SPLITTING)
+            left = (left & ~OH_BUFFER_STATE_MASK) | (uint64_t)OH_BUFFER_WRITABLE
+                                                        << OH_BUFFER_STATE_SHIFT;
+    } while (!oh_cas_weak_acqrel_acquire(&b->word, &word, left)); /* R2, R3 */
+    return oh_buffer_word_state(word) == OH_BUFFER_RELEASED;
+}
+
 /* Ends the generation's lease. OH_OK, and *finisher says whether the caller is to recycle the
  * block; if not, the last one inside will be told to. OH_RELEASED: it was over already. */
 static inline oh_status_t oh_buffer_release(oh_buffer_t *b, uint64_t generation, bool *finisher) {
@@ -219,15 +295,29 @@ static inline char *oh_buffer_at(oh_buffer_t *b, uint64_t offset) {
     return b->data + offset;
 }
 
+/* Whether length bytes at offset can be seen; never overflows. */
+static inline bool oh_buffer_has(oh_buffer_t *b, uint64_t offset, uint64_t length) {
+    uint64_t size = oh_buffer_size(b);
+    return offset <= size && length <= size - offset;
+}
+
+/* Leaves a mode that does not extend, unless the caller would have to finish the buffer. */
+bool oh_buffer_leave_unless_last(oh_buffer_t *b);
+
 /* Enters for putting length bytes at offset: OVERWRITE if they lie below size, else EXTEND; which,
  * is in *mode. Status as enter. */
 static inline oh_status_t oh_buffer_enter_put(oh_buffer_t *b, uint64_t generation, uint64_t offset,
                                               uint64_t length, oh_buffer_mode_t *mode) {
-    /* Who knows the generation reads its size or that of a later one, and then cannot enter. What
-     * lies below a size of this lease may be overwritten, even if size shrinks before entering. */
-    uint64_t size = oh_buffer_size(b);
-    *mode = offset <= size && length <= size - offset ? OH_BUFFER_OVERWRITE : OH_BUFFER_EXTEND;
-    return oh_buffer_enter(b, generation, *mode);
+    for (;;) {
+        *mode = oh_buffer_has(b, offset, length) ? OH_BUFFER_OVERWRITE : OH_BUFFER_EXTEND;
+        oh_status_t status = oh_buffer_enter(b, generation, *mode);
+        /* What lies below a size that was read inside may be overwritten, even if size shrinks
+         * meanwhile. But before entering a split may have made it less, and moved the bytes. If the
+         * lease is over besides, nobody will see what the caller puts where. */
+        if (status != OH_OK || *mode == OH_BUFFER_EXTEND ||
+            oh_likely(oh_buffer_has(b, offset, length)) || !oh_buffer_leave_unless_last(b))
+            return status;
+    }
 }
 
 /* Copies bytes in, which must fit. The caller has entered to extend, or overwrites below size.

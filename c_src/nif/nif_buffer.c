@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-static ErlNifPid owner_pid(uint64_t word) {
+#include "../core/oh_clock.h"
+
+ErlNifPid nif_buffer_owner_pid(uint64_t word) {
     ErlNifPid pid;
     memcpy(&pid, &word, sizeof pid);
     return pid;
@@ -15,15 +17,19 @@ void nif_buffer_drop(void *handle) {
 
 /* --- The two destructors --- */
 
+static void give_back(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b) {
+    oh_pool_put(pool, b, nif_buffer_drop);
+    nif_pool_poke(env, pool);
+}
+
 /* The last binary is gone, and the lease was over before: its reference kept P until then. */
 static void payload_destroy(ErlNifEnv *env, void *obj) {
-    (void)env;
     nif_payload_t *payload = obj;
     nif_buffer_t *p = &payload->of;
     if (payload->entry != NULL)
         oh_registry_unref(OH_LIST_FROZEN, payload->entry);
     oh_store_release(&p->buffer->payload, NULL);
-    oh_pool_put(p->pool, p->buffer, nif_buffer_drop);
+    give_back(env, p->pool, p->buffer);
     oh_pool_unref(p->pool);
 }
 
@@ -31,7 +37,6 @@ ErlNifResourceTypeInit nif_type_init_payload = {.dtor = payload_destroy, .member
 
 /* The last term is gone. If its lease was not released, it is now. */
 static void buffer_destroy(ErlNifEnv *env, void *obj) {
-    (void)env;
     nif_buffer_t *h = obj;
     oh_buffer_t *b = h->buffer;
     bool finisher = false;
@@ -42,7 +47,7 @@ static void buffer_destroy(ErlNifEnv *env, void *obj) {
         oh_buffer_release(b, oh_buffer_word_generation(word), &finisher) == OH_OK) {
         oh_fetch_add_relaxed(&h->pool->dropped, 1);
         if (finisher)
-            nif_buffer_finish(h->pool, b, NULL);
+            nif_buffer_finish(env, h->pool, b, NULL);
     }
     oh_pool_unref(h->pool);
 }
@@ -51,7 +56,7 @@ ErlNifResourceTypeInit nif_type_init_buffer = {.dtor = buffer_destroy, .members 
 
 /* --- Leases --- */
 
-void nif_buffer_finish(oh_pool_t *pool, oh_buffer_t *b, nif_buffer_t *held) {
+void nif_buffer_finish(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b, nif_buffer_t *held) {
     if (held != NULL && oh_load_acquire(&b->handle) == held)
         enif_keep_resource(held);
     else
@@ -60,10 +65,11 @@ void nif_buffer_finish(oh_pool_t *pool, oh_buffer_t *b, nif_buffer_t *held) {
     if (payload != NULL)
         enif_release_resource(payload);
     else
-        oh_pool_put(pool, b, nif_buffer_drop);
+        give_back(env, pool, b);
 }
 
-ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b) {
+ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b, ERL_NIF_TERM tag,
+                             uint64_t size) {
     nif_buffer_t *h = oh_load_acquire(&b->handle);
     if (oh_unlikely(h == NULL)) {
         h = enif_alloc_resource(nif_type_buffer, sizeof *h);
@@ -72,7 +78,7 @@ ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b) {
         oh_pool_ref(pool);
         oh_store_release(&b->handle, h);
     }
-    uint64_t generation = oh_buffer_open(b, nif_buffer_self(env));
+    uint64_t generation = oh_buffer_open(b, nif_buffer_self(env), tag, oh_clock_ms(), size);
     ERL_NIF_TERM element[] = {nif_atom.offheap_buffer, enif_make_resource(env, h),
                               enif_make_uint64(env, generation)};
     enif_release_resource(h);
@@ -80,13 +86,14 @@ ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b) {
 }
 
 /* Ends a lease whose owner is dead, for a caller that may hold a term of it. */
-static bool reclaim(oh_pool_t *pool, oh_buffer_t *b, uint64_t generation, nif_buffer_t *held) {
+static bool reclaim(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *b, uint64_t generation,
+                    nif_buffer_t *held) {
     bool finisher = false;
     if (oh_buffer_release(b, generation, &finisher) != OH_OK)
         return false;
     oh_fetch_add_relaxed(&pool->reclaimed, 1);
     if (finisher)
-        nif_buffer_finish(pool, b, held);
+        nif_buffer_finish(env, pool, b, held);
     return true;
 }
 
@@ -94,7 +101,7 @@ static bool reclaim(oh_pool_t *pool, oh_buffer_t *b, uint64_t generation, nif_bu
  * was found dead, and is still the same, stays so. */
 static bool owner_is_dead(ErlNifEnv *env, oh_buffer_t *b) {
     uint64_t owner = oh_load_acquire(&b->owner);
-    ErlNifPid pid = owner_pid(owner);
+    ErlNifPid pid = nif_buffer_owner_pid(owner);
     return owner != 0 && !enif_is_process_alive(env, &pid) && oh_load_acquire(&b->owner) == owner;
 }
 
@@ -102,11 +109,15 @@ static bool is_owner(ErlNifEnv *env, oh_buffer_t *b) {
     return oh_load_relaxed(&b->owner) == nif_buffer_self(env);
 }
 
+/* False for a handle that was detached, with the generation of its buffer's present lease: forged. */
+static bool is_genuine(const nif_lease_t *lease) {
+    return oh_load_acquire(&lease->buffer->handle) == lease->handle;
+}
+
 static bool is_current(const nif_lease_t *lease) {
     uint64_t word = oh_buffer_word(lease->buffer);
     return oh_buffer_word_generation(word) == lease->generation &&
-           oh_buffer_word_state(word) != OH_BUFFER_RELEASED &&
-           oh_load_acquire(&lease->buffer->handle) == lease->handle;
+           oh_buffer_word_state(word) != OH_BUFFER_RELEASED && is_genuine(lease);
 }
 
 oh_status_t nif_buffer_check(ErlNifEnv *env, const nif_lease_t *lease) {
@@ -114,7 +125,7 @@ oh_status_t nif_buffer_check(ErlNifEnv *env, const nif_lease_t *lease) {
         return OH_RELEASED;
     if (oh_likely(is_owner(env, lease->buffer)) || !owner_is_dead(env, lease->buffer))
         return OH_OK;
-    reclaim(lease->handle->pool, lease->buffer, lease->generation, lease->handle);
+    reclaim(env, lease->pool, lease->buffer, lease->generation, lease->handle);
     return OH_RELEASED;
 }
 
@@ -125,7 +136,7 @@ oh_status_t nif_buffer_entered_other(ErlNifEnv *env, const nif_lease_t *lease,
     if (oh_likely(oh_load_acquire(&b->handle) == lease->handle)) {
         if (oh_likely(!owner_is_dead(env, b)))
             return OH_OK;
-        reclaim(lease->handle->pool, b, lease->generation, lease->handle);
+        reclaim(env, lease->pool, b, lease->generation, lease->handle);
     }
     nif_buffer_leave(lease, mode);
     return OH_RELEASED;
@@ -133,12 +144,16 @@ oh_status_t nif_buffer_entered_other(ErlNifEnv *env, const nif_lease_t *lease,
 
 uint64_t nif_buffer_sweep(ErlNifEnv *env, oh_pool_t *pool, uint32_t from, uint32_t to) {
     uint64_t count = 0;
+    uint64_t now_ms = oh_clock_ms();
     for (uint32_t i = from; i < to; i++) {
         oh_buffer_t *b = oh_pool_at(pool, i);
         /* The word first: if the owner read next is of a later lease, this one is over. */
         uint64_t word = oh_buffer_word(b);
-        if (oh_buffer_word_state(word) != OH_BUFFER_RELEASED && owner_is_dead(env, b))
-            count += reclaim(pool, b, oh_buffer_word_generation(word), NULL);
+        if (oh_buffer_word_state(word) == OH_BUFFER_RELEASED)
+            continue;
+        oh_pool_see(b, now_ms);
+        if (owner_is_dead(env, b))
+            count += reclaim(env, pool, b, oh_buffer_word_generation(word), NULL);
     }
     return count;
 }
@@ -160,7 +175,7 @@ ERL_NIF_TERM nif_buffer_release(ErlNifEnv *env, int argc, const ERL_NIF_TERM arg
     if (status == OH_OK)
         status = oh_buffer_release(lease.buffer, lease.generation, &finisher);
     if (finisher)
-        nif_buffer_finish(lease.handle->pool, lease.buffer, lease.handle);
+        nif_buffer_finish(env, lease.pool, lease.buffer, lease.handle);
     return nif_status(env, status, 0);
 }
 
@@ -193,7 +208,7 @@ ERL_NIF_TERM nif_buffer_owner(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     nif_lease_t lease;
     if (!nif_buffer_get(env, argv[0], &lease))
         return enif_make_badarg(env);
-    ErlNifPid owner = owner_pid(oh_load_acquire(&lease.buffer->owner));
+    ErlNifPid owner = nif_buffer_owner_pid(oh_load_acquire(&lease.buffer->owner));
     oh_status_t status = nif_buffer_check(env, &lease);
     return status == OH_OK ? enif_make_pid(env, &owner) : nif_buffer_status(env, status);
 }
@@ -225,7 +240,7 @@ ERL_NIF_TERM nif_buffer_info(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     nif_lease_t lease;
     if (!nif_buffer_get(env, argv[0], &lease))
         return enif_make_badarg(env);
-    ErlNifPid owner = owner_pid(oh_load_acquire(&lease.buffer->owner));
+    ErlNifPid owner = nif_buffer_owner_pid(oh_load_acquire(&lease.buffer->owner));
     uint64_t size = oh_buffer_size(lease.buffer);
     uint64_t capacity = oh_load_acquire(&lease.buffer->capacity);
     uint64_t word = oh_buffer_word(lease.buffer);

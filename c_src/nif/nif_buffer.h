@@ -2,10 +2,10 @@
  * nif_buffer: what the glue of the pool, of buffers and of files shares.
  *
  * Three resource types. `pool` is the user's reference to a pool. `buffer`, the handle H, is what a
- * lease term {offheap_buffer, Ref, Generation} refers to. `payload`, P, owns frozen bytes that
- * binaries show: binaries come only from P, and what changes bytes takes only H. H, P and the
- * pool's reference each hold one reference to the core's pool, which is how binaries outlive buffer
- * and pool.
+ * lease term {offheap_buffer, Ref, Generation} refers to. `payload`, P, owns frozen and split off
+ * bytes that binaries show: binaries come only from P, and what changes bytes takes only H. H, P
+ * and the pool's reference each hold one reference to the core's pool, which is how binaries outlive
+ * buffer and pool.
  *
  * References to H, and why none is used after its end:
  *
@@ -49,8 +49,16 @@ typedef struct {
     oh_registry_entry_t *entry;
 } nif_payload_t;
 
+/* The user's reference to a pool. */
+typedef struct {
+    oh_pool_t *body; /* with a reference */
+    bool holds;      /* false: made by a listing when no handle was left */
+} nif_pool_t;
+
 /* A lease term taken apart. */
 typedef struct {
+    ErlNifEnv *env;
+    oh_pool_t *pool;
     nif_buffer_t *handle;
     oh_buffer_t *buffer;
     uint64_t generation;
@@ -72,14 +80,32 @@ static inline uint64_t nif_buffer_self(ErlNifEnv *env) {
     return word;
 }
 
+/* And back. */
+ErlNifPid nif_buffer_owner_pid(uint64_t owner);
+
 /* Gives back the reference to H that the pool held; an oh_pool_drop_t. */
 void nif_buffer_drop(void *handle);
 
-/* What the finisher of a lease does. held: the H that it has among its arguments, or NULL. */
-void nif_buffer_finish(oh_pool_t *pool, oh_buffer_t *buffer, nif_buffer_t *held);
+/* The body of a pool's reference; false: it is none. */
+bool nif_pool_get(ErlNifEnv *env, ERL_NIF_TERM term, oh_pool_t **pool);
 
-/* Begins a lease on a buffer that the caller owns exclusively; the term for it. */
-ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *buffer);
+/* Calls who waits for bytes of the pool, after some came back. */
+static inline void nif_pool_poke(ErlNifEnv *env, oh_pool_t *pool) {
+    if (oh_unlikely(oh_line_waiting(&pool->line) > 0))
+        oh_line_poke(&pool->line, env);
+}
+
+/* The line's host: waiters get messages. */
+extern const oh_line_host_t nif_pool_line_host;
+
+/* What the finisher of a lease does. held: the H that it has among its arguments, or NULL. */
+void nif_buffer_finish(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *buffer, nif_buffer_t *held);
+
+/* Begins a lease on a buffer that the caller owns exclusively, and at whose beginning it has put size
+ * bytes; the term for it. tag: an atom. On a dirty scheduler the process may be dead, and the lease
+ * swept up and the buffer another's, before this returns. */
+ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *buffer, ERL_NIF_TERM tag,
+                             uint64_t size);
 
 /* Takes a lease term apart; false: it is none. Atoms are compared by their words, which
  * nif_size_init makes sure of. */
@@ -91,6 +117,8 @@ static inline bool nif_buffer_get(ErlNifEnv *env, ERL_NIF_TERM term, nif_lease_t
         !enif_get_resource(env, element[1], nif_type_buffer, (void **)&lease->handle) ||
         !nif_get_unsigned(env, element[2], &lease->generation))
         return false;
+    lease->env = env;
+    lease->pool = lease->handle->pool;
     lease->buffer = lease->handle->buffer;
     return true;
 }
@@ -103,7 +131,7 @@ oh_status_t nif_buffer_check(ErlNifEnv *env, const nif_lease_t *lease);
  * owner dead. */
 static inline void nif_buffer_leave(const nif_lease_t *lease, oh_buffer_mode_t mode) {
     if (oh_unlikely(oh_buffer_leave(lease->buffer, mode)))
-        nif_buffer_finish(lease->handle->pool, lease->buffer, lease->handle);
+        nif_buffer_finish(lease->env, lease->pool, lease->buffer, lease->handle);
 }
 
 /* nif_buffer_entered for one who entered and is not the owner, or has a forged term. */

@@ -16,8 +16,8 @@
 
 /* A run that yields; job NULL once it was ended. */
 static void run_destroy(ErlNifEnv *env, void *obj) {
-    (void)env;
     nif_run_t *r = obj;
+    r->env = env;
     if (r->job != NULL)
         nif_job_end(r);
 }
@@ -80,9 +80,10 @@ ERL_NIF_TERM nif_job_outcome(ErlNifEnv *env, nif_run_t *r, offheap_step_t step) 
                            : enif_make_tuple_from_array(env, part, r->run.results));
 }
 
-static void leave(nif_lease_t *lease, oh_buffer_mode_t mode) {
+static void leave(ErlNifEnv *env, nif_lease_t *lease, oh_buffer_mode_t mode) {
     if (lease->handle == NULL)
         return;
+    lease->env = env; /* it was entered in another call */
     nif_buffer_leave(lease, mode);
     enif_release_resource(lease->handle);
     lease->handle = NULL;
@@ -91,8 +92,8 @@ static void leave(nif_lease_t *lease, oh_buffer_mode_t mode) {
 void nif_job_end(nif_run_t *r) {
     oh_run_end(&r->run);
     for (uint32_t i = 0; i < r->job->def->param_count; i++)
-        leave(&r->input[i], OH_BUFFER_READ);
-    leave(&r->into, OH_BUFFER_EXTEND);
+        leave(r->env, &r->input[i], OH_BUFFER_READ);
+    leave(r->env, &r->into, OH_BUFFER_EXTEND);
     for (uint32_t i = 0; i < r->run.results; i++)
         if (r->run.result[i].kind == OH_RESULT_BYTES && r->binary[i].data != NULL)
             enif_release_binary(&r->binary[i]);

@@ -10,8 +10,10 @@
 RESOURCE(atomics, 2)
 RESOURCE(hash, 2)
 RESOURCE(pool, 2)
-RESOURCE(buffer, 1)
 RESOURCE(payload, 2)
+
+RESOURCE(buffer, 2)
+RESOURCE(waiter, 1)
 RESOURCE(file, 1)
 RESOURCE(store, 4)
 

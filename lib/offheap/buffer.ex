@@ -4,10 +4,13 @@ defmodule Offheap.Buffer do
 
       lease --> writable --freeze--> frozen --release--> released
                    \\-------------------release-------------/
+                    |
+                    +--split_to--> the rest, writable as before
 
     * A buffer has a capacity, which does not change, and a size: the bytes written so far, from 0 on.
       Writing beyond the size fills the gap with zeros, as in a file, and `resize/2` truncates. Bytes
       from an earlier lease are never seen.
+    * `split_to/2` takes the first bytes off as a binary, while the rest stays writable.
     * `freeze/1` ends writing and makes a binary without copying (a copy if it is small). No binary ever
       changes: the block is used again only when the buffer was released and the last binary is gone.
     * The process that leased a buffer owns it. When the owner dies the lease ends, for all who hold the
@@ -56,33 +59,76 @@ defmodule Offheap.Buffer do
   @typedoc "Bytes of a buffer, as `Offheap.File` and `Offheap.Hash` take them: `{buffer, offset, length}`."
   @type range :: :offheap_buffer.range()
 
+  @typedoc "An option of `lease/4`."
+  @type lease_option :: :offheap_buffer.lease_option()
+
+  @typedoc "What a lease that could not be had returns."
+  @type lease_error :: {:error, :exhausted | :timeout | :enomem}
+
   @doc """
   Leases a buffer of at least `size` bytes' capacity, size 0, owned by the caller.
 
-  `{:error, :exhausted}`: the pool's cap is reached. `{:error, :enomem}`: the system has no memory.
-  Constant time; at the cap on a dirty scheduler.
+  `{:error, :exhausted}`: the pool's cap is reached, or others wait for bytes. `{:error, :enomem}`: the
+  system has no memory. Constant time; at the cap on a dirty scheduler.
 
       iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 100)
       iex> Offheap.Buffer.capacity(buffer) >= 100
       true
   """
-  @spec lease(Offheap.Pool.t(), non_neg_integer()) :: {:ok, t()} | {:error, :exhausted | :enomem}
+  @spec lease(Offheap.Pool.t(), non_neg_integer()) :: {:ok, t()} | lease_error()
   defdelegate lease(pool, size), to: :offheap_buffer
 
   @doc """
   Leases a buffer with `data` in it, of at least `size` bytes' capacity and what `data` needs: the same
-  as `lease/2` and `append/2`, in one call.
+  as `lease/2` and `append/2`, in one call. Or, with options in place of `data`, an empty one, as
+  `lease/4`.
 
-      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 0, "hello")
+      iex> pool = Offheap.Pool.new()
+      iex> {:ok, buffer} = Offheap.Buffer.lease(pool, 0, "hello")
       iex> Offheap.Buffer.size(buffer)
       5
+      iex> {:ok, buffer} = Offheap.Buffer.lease(pool, 100, tag: :reply, timeout: 5000)
+      iex> Offheap.Buffer.size(buffer)
+      0
   """
-  @spec lease(Offheap.Pool.t(), non_neg_integer(), iodata()) ::
-          {:ok, t()} | {:error, :exhausted | :enomem}
-  defdelegate lease(pool, size, data), to: :offheap_buffer
+  @spec lease(Offheap.Pool.t(), non_neg_integer(), iodata() | [lease_option()]) ::
+          {:ok, t()} | lease_error()
+  defdelegate lease(pool, size, data_or_opts), to: :offheap_buffer
+
+  @doc """
+  Leases a buffer with `data` in it.
+
+  ## Options
+
+    * `:tag` - an atom that `Offheap.Pool.leases/2` shows with the lease. Default `:undefined`.
+    * `:timeout` - at the cap, waits for so many milliseconds, or `:infinity`, in line. Default 0. Who
+      waits is served in the order of coming, and before any lease that does not wait. The process is
+      woken by a message when bytes come back, and no scheduler waits; no message is left over.
+      `{:error, :timeout}` when it was in vain. More than the cap is `{:error, :exhausted}` at once.
+
+  ## Examples
+
+      iex> pool = Offheap.Pool.new(max_bytes: 1024)
+      iex> {:ok, first} = Offheap.Buffer.lease(pool, 1024, "first", tag: :example)
+      iex> Offheap.Buffer.lease(pool, 1024, "second", timeout: 1)
+      {:error, :timeout}
+      iex> test = self()
+      iex> task = Task.async(fn ->
+      ...>   send(test, :waits)
+      ...>   {:ok, second} = Offheap.Buffer.lease(pool, 1024, "second", timeout: 60_000)
+      ...>   Offheap.Buffer.read(second)
+      ...> end)
+      iex> receive do: (:waits -> Offheap.Buffer.release(first))
+      iex> Task.await(task)
+      "second"
+  """
+  @spec lease(Offheap.Pool.t(), non_neg_integer(), iodata(), [lease_option()]) ::
+          {:ok, t()} | lease_error()
+  defdelegate lease(pool, size, data, opts), to: :offheap_buffer
 
   @doc """
   Leases a buffer, calls `fun` with it and returns what `fun` returns; releases the buffer in any case.
+  What `fun` has frozen, split off or read stays.
 
       iex> pool = Offheap.Pool.new()
       iex> Offheap.Buffer.with_lease(pool, 100, fn buffer ->
@@ -91,18 +137,38 @@ defmodule Offheap.Buffer do
       ...> end)
       "abc"
   """
-  @spec with_lease(Offheap.Pool.t(), non_neg_integer(), (t() -> result)) ::
-          result | {:error, :exhausted | :enomem}
+  @spec with_lease(Offheap.Pool.t(), non_neg_integer(), (t() -> result)) :: result | lease_error()
         when result: term()
-  def with_lease(pool, size, fun) when is_function(fun, 1) do
-    with {:ok, buffer} <- lease(pool, size) do
-      try do
-        fun.(buffer)
-      after
-        release(buffer)
-      end
-    end
-  end
+  defdelegate with_lease(pool, size, fun), to: :offheap_buffer
+
+  @doc """
+  The same with the third argument of `lease/3`.
+
+      iex> pool = Offheap.Pool.new()
+      iex> Offheap.Buffer.with_lease(pool, 0, "abc", &Offheap.Buffer.size/1)
+      3
+      iex> Offheap.Buffer.with_lease(pool, 100, [timeout: 1000], &Offheap.Buffer.size/1)
+      0
+  """
+  @spec with_lease(
+          Offheap.Pool.t(),
+          non_neg_integer(),
+          iodata() | [lease_option()],
+          (t() -> result)
+        ) :: result | lease_error()
+        when result: term()
+  defdelegate with_lease(pool, size, data_or_opts, fun), to: :offheap_buffer
+
+  @doc "The same with the arguments of `lease/4`."
+  @spec with_lease(
+          Offheap.Pool.t(),
+          non_neg_integer(),
+          iodata(),
+          [lease_option()],
+          (t() -> result)
+        ) :: result | lease_error()
+        when result: term()
+  defdelegate with_lease(pool, size, data, opts, fun), to: :offheap_buffer
 
   @doc """
   Ends the lease. `{:error, :released}`: it was over already.
@@ -175,6 +241,45 @@ defmodule Offheap.Buffer do
   """
   @spec slice(t(), non_neg_integer(), non_neg_integer()) :: binary() | {:error, :busy | :enomem}
   defdelegate slice(buffer, offset, length), to: :offheap_nif, as: :buffer_slice
+
+  @doc """
+  Several slices of a frozen buffer in one call, in the order of the list; as `slice/3`.
+
+  Raises `ArgumentError` if any of them is not below the size. More than 2048, or copies of more than
+  1 MiB together, are made on a dirty scheduler.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "Hello, world")
+      iex> Offheap.Buffer.freeze(buffer)
+      iex> Offheap.Buffer.slices(buffer, [{7, 5}, {0, 5}])
+      ["world", "Hello"]
+  """
+  @spec slices(t(), [{non_neg_integer(), non_neg_integer()}]) ::
+          [binary()] | {:error, :busy | :enomem}
+  defdelegate slices(buffer, ranges), to: :offheap_nif, as: :buffer_slices
+
+  @doc """
+  Takes the first `length` bytes off a writable buffer, as a binary; the rest stays writable. `split_to`
+  of Rust's `BytesMut`.
+
+  Offsets count from the first byte of the rest from then on, and size and capacity are less by `length`.
+  Up to 64 KiB are copied; more are not: the binary shows the buffer's block, as with `freeze/1`, and
+  from then on all but 64 bytes and less are shown. The block is used by another lease only when the
+  buffer was released and no binary shows any of it. No binary ever changes: what is written later lies
+  behind it. If nothing is left and no binary shows the block, the whole capacity is there again.
+
+  Raises `ArgumentError` for more than the size. `{:error, :busy}`: another process is reading, writing,
+  splitting or freezing right now.
+
+      iex> {:ok, buffer} = Offheap.Buffer.lease(Offheap.Pool.new(), 64, "headbody")
+      iex> Offheap.Buffer.split_to(buffer, 4)
+      "head"
+      iex> Offheap.Buffer.write(buffer, 0, "B")
+      :ok
+      iex> Offheap.Buffer.read(buffer)
+      "Body"
+  """
+  @spec split_to(t(), non_neg_integer()) :: binary() | {:error, :busy | :frozen | :enomem}
+  defdelegate split_to(buffer, length), to: :offheap_nif, as: :buffer_split_to
 
   @typedoc """
   How a number is stored: unsigned, signed (two's complement) or float (IEEE 754); how many bits; most
@@ -434,7 +539,7 @@ defmodule Offheap.Buffer do
   @spec size(t()) :: non_neg_integer()
   defdelegate size(buffer), to: :offheap_nif, as: :buffer_size
 
-  @doc "The number of bytes that fit: at least what was asked for."
+  @doc "The number of bytes that fit: at least what was asked for, less what was split off."
   @spec capacity(t()) :: pos_integer()
   defdelegate capacity(buffer), to: :offheap_nif, as: :buffer_capacity
 

@@ -4,7 +4,7 @@
 #include "oh_buffer.h"
 #include "suite.h"
 
-enum { CAPACITY = 256, OWNER = 7 };
+enum { CAPACITY = 256, OWNER = 7, TAG = 8 };
 
 static oh_buffer_t buffer;
 static oh_buffer_t *const b = &buffer;
@@ -14,13 +14,14 @@ static bool finisher;
 static void setup(void) {
     memset(&buffer, 0, sizeof buffer);
     memset(block, 'x', sizeof block); /* what an earlier lease left */
-    b->data = block;
-    oh_store_relaxed(&b->capacity, CAPACITY);
+    b->block = block;
+    oh_store_relaxed(&b->block_bytes, CAPACITY);
+    oh_buffer_rewind(b);
     finisher = false;
 }
 
 static uint64_t lease(void) {
-    uint64_t generation = oh_buffer_open(b, OWNER);
+    uint64_t generation = oh_buffer_open(b, OWNER, TAG, 1000, 0);
     ck_assert(oh_buffer_valid(b));
     return generation;
 }
@@ -213,6 +214,85 @@ START_TEST(size_shrinks_beside_readers_and_overwriters) {
 }
 END_TEST
 
+static oh_status_t split(uint64_t generation, uint64_t length) {
+    oh_status_t status = oh_buffer_begin_split(b, generation);
+    if (status != OH_OK)
+        return status;
+    ck_assert(oh_buffer_valid(b));
+    oh_buffer_advance(b, length);
+    finisher = oh_buffer_end_split(b);
+    ck_assert(oh_buffer_valid(b));
+    return OH_OK;
+}
+
+START_TEST(a_split_takes_bytes_off_the_front) {
+    uint64_t g = lease();
+    write_at(g, 0, "headtail");
+    ck_assert_int_eq(split(g, 4), OH_OK);
+    ck_assert(!finisher);
+    ck_assert_uint_eq(oh_buffer_size(b), 4);
+    ck_assert_uint_eq(oh_buffer_capacity(b), CAPACITY - 4);
+    ck_assert(!oh_buffer_fits(b, CAPACITY - 4, 1));
+    write_at(g, 0, "TAIL");
+    write_at(g, 4, "more");
+    ck_assert_mem_eq(block, "headTAILmore", 12);
+    ck_assert_int_eq(split(g, 8), OH_OK);
+    ck_assert_uint_eq(oh_buffer_size(b), 0);
+    write_at(g, 0, "end");
+    ck_assert_mem_eq(block, "headTAILmoreend", 15);
+    ck_assert_int_eq(oh_buffer_freeze(b, g), OH_OK);
+    ck_assert(!oh_buffer_leave(b, OH_BUFFER_READ));
+    ck_assert_int_eq(split(g, 1), OH_FROZEN);
+    ck_assert_int_eq(oh_buffer_release(b, g, &finisher), OH_OK);
+    ck_assert_int_eq(split(g, 1), OH_RELEASED);
+    oh_buffer_rewind(b);
+    ck_assert_uint_eq(oh_buffer_capacity(b), CAPACITY);
+    g = lease();
+    ck_assert_int_eq(split(g + 1, 0), OH_RELEASED);
+    ck_assert_int_eq(split(g, 0), OH_OK);
+}
+END_TEST
+
+START_TEST(who_splits_is_alone) {
+    uint64_t g = lease();
+    write_at(g, 0, "content");
+    for (int mode = OH_BUFFER_READ; mode <= OH_BUFFER_EXTEND; mode++) {
+        ck_assert_int_eq(oh_buffer_enter(b, g, (oh_buffer_mode_t)mode), OH_OK);
+        ck_assert_int_eq(split(g, 1), OH_BUSY);
+        ck_assert(!oh_buffer_leave(b, (oh_buffer_mode_t)mode));
+    }
+    ck_assert_int_eq(oh_buffer_begin_split(b, g), OH_OK);
+    for (int mode = OH_BUFFER_READ; mode <= OH_BUFFER_EXTEND; mode++)
+        ck_assert_int_eq(oh_buffer_enter(b, g, (oh_buffer_mode_t)mode), OH_BUSY);
+    ck_assert_int_eq(oh_buffer_freeze(b, g), OH_BUSY);
+    ck_assert_int_eq(split(g, 1), OH_BUSY);
+    ck_assert(!oh_buffer_end_split(b));
+    ck_assert_int_eq(oh_buffer_enter(b, g, OH_BUFFER_READ), OH_OK);
+    ck_assert(!oh_buffer_leave(b, OH_BUFFER_READ));
+}
+END_TEST
+
+START_TEST(who_splits_a_released_buffer_finishes) {
+    uint64_t g = lease();
+    write_at(g, 0, "content");
+    ck_assert_int_eq(oh_buffer_begin_split(b, g), OH_OK);
+    finisher = true;
+    ck_assert_int_eq(oh_buffer_release(b, g, &finisher), OH_OK);
+    ck_assert(!finisher);
+    ck_assert_int_eq(oh_buffer_enter(b, g, OH_BUFFER_READ), OH_RELEASED);
+    ck_assert(oh_buffer_end_split(b));
+    ck_assert_uint_eq(oh_buffer_word_busy(oh_buffer_word(b)), 0);
+    ck_assert_uint_eq(lease(), g + 1);
+}
+END_TEST
+
+START_TEST(a_lease_remembers_its_tag_and_time) {
+    lease();
+    ck_assert_uint_eq(oh_load_relaxed(&b->tag), TAG);
+    ck_assert_uint_eq(oh_load_relaxed(&b->since_ms), 1000);
+}
+END_TEST
+
 START_TEST(whether_bytes_fit_does_not_overflow) {
     lease();
     ck_assert(oh_buffer_fits(b, 0, CAPACITY));
@@ -254,6 +334,10 @@ int main(void) {
     tcase_add_test(tcase, a_gap_is_zero_and_the_rest_unseen);
     tcase_add_test(tcase, bytes_that_were_given_up_come_back_as_zeros);
     tcase_add_test(tcase, size_shrinks_beside_readers_and_overwriters);
+    tcase_add_test(tcase, a_split_takes_bytes_off_the_front);
+    tcase_add_test(tcase, who_splits_is_alone);
+    tcase_add_test(tcase, who_splits_a_released_buffer_finishes);
+    tcase_add_test(tcase, a_lease_remembers_its_tag_and_time);
     tcase_add_test(tcase, whether_bytes_fit_does_not_overflow);
     tcase_add_test(tcase, generations_run_out_in_good_order);
     Suite *suite = suite_create("oh_buffer");

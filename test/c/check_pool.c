@@ -1,4 +1,6 @@
 /* oh_pool: classes, recycling, the cap, closing, handles, memory that is not there. */
+#include <string.h>
+
 #include "oh_pool.h"
 #include "oh_reaper.h"
 #include "suite.h"
@@ -11,6 +13,7 @@ static void drop(void *handle) {
 }
 
 static oh_pool_t *pool;
+static uint64_t now_ms = 1000;
 
 static void setup(void) {
     suite_use_allocator();
@@ -30,9 +33,23 @@ static void teardown(void) {
 }
 
 static void make(uint64_t max_bytes, uint64_t largest) {
-    oh_pool_options_t options = {.max_bytes = max_bytes, .largest = largest};
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.max_bytes = max_bytes;
+    options.largest = largest;
     ck_assert_int_eq(oh_pool_new(&options, &pool), OH_OK);
     ck_assert(oh_pool_valid(pool));
+}
+
+static oh_status_t take(uint64_t size, oh_buffer_t **b) {
+    return oh_pool_take(pool, size, b, drop);
+}
+
+static oh_status_t take_at_cap(uint64_t size, oh_buffer_t **b) {
+    return oh_pool_take_at_cap(pool, size, b, drop);
+}
+
+static uint64_t trim(void) {
+    return oh_pool_trim(pool, 0, UINT64_MAX, drop);
 }
 
 static uint64_t footprint(void) {
@@ -41,10 +58,10 @@ static uint64_t footprint(void) {
 
 static oh_buffer_t *lease(uint64_t size) {
     oh_buffer_t *b = NULL;
-    ck_assert_int_eq(oh_pool_take(pool, size, &b), OH_OK);
+    ck_assert_int_eq(take(size, &b), OH_OK);
     ck_assert_uint_ge(oh_buffer_capacity(b), size);
     ck_assert_uint_eq((uintptr_t)b->data % OH_CACHE_LINE, 0);
-    oh_buffer_open(b, 1);
+    oh_buffer_open(b, 1, 0, now_ms, 0);
     ck_assert(oh_pool_valid(pool));
     return b;
 }
@@ -81,7 +98,8 @@ START_TEST(classes_are_the_smallest_that_fit) {
 END_TEST
 
 START_TEST(options_out_of_range_are_refused) {
-    oh_pool_options_t options = {.max_bytes = 1000, .largest = 63};
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.largest = 63;
     ck_assert_int_eq(oh_pool_new(&options, &pool), OH_BADARG);
     options.largest = OH_POOL_LARGEST_MAX + 1;
     ck_assert_int_eq(oh_pool_new(&options, &pool), OH_BADARG);
@@ -141,19 +159,21 @@ START_TEST(the_cap_refuses_and_recovers) {
     oh_buffer_t *leased[10], *b;
     for (int i = 0; i < 10; i++)
         leased[i] = lease(1024);
-    ck_assert_int_eq(oh_pool_take(pool, 64, &b), OH_EXHAUSTED);
-    ck_assert(!oh_pool_evict(pool, 64, drop));
+    ck_assert_int_eq(take(64, &b), OH_EXHAUSTED);
+    ck_assert_int_eq(take_at_cap(64, &b), OH_EXHAUSTED);
     end(leased[9]);
-    ck_assert_int_eq(oh_pool_take(pool, 64, &b), OH_EXHAUSTED);
-    ck_assert(oh_pool_evict(pool, 64, drop));
-    leased[9] = lease(64);
-    ck_assert_uint_le(footprint(), 10 * 1024);
-    ck_assert_int_eq(oh_pool_take(pool, 10 * 1024 + 1, &b), OH_LIMIT);
+    ck_assert_int_eq(take(64, &b), OH_EXHAUSTED);
+    ck_assert_int_eq(take_at_cap(64, &leased[9]), OH_OK);
+    oh_buffer_open(leased[9], 1, 0, now_ms, 0);
+    ck_assert_uint_eq(footprint(), 9 * 1024 + 64);
+    ck_assert_int_eq(take(10 * 1024 + 1, &b), OH_LIMIT);
+    ck_assert_int_eq(take_at_cap(10 * 1024 + 1, &b), OH_LIMIT);
     for (int i = 0; i < 10; i++)
         end(leased[i]);
-    ck_assert_uint_eq(footprint(), 9 * 1024 + 64);
-    ck_assert(oh_pool_evict(pool, 10 * 1024, drop));
-    ck_assert_uint_eq(footprint(), 0);
+    ck_assert_int_eq(take_at_cap(8 * 1024, &b), OH_OK);
+    ck_assert_uint_le(footprint(), 10 * 1024);
+    oh_buffer_open(b, 1, 0, now_ms, 0);
+    end(b);
 }
 END_TEST
 
@@ -163,12 +183,12 @@ START_TEST(absurd_sizes_are_refused) {
     oh_buffer_t *b;
     make(OH_POOL_NO_CAP, 4096);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        ck_assert_int_eq(oh_pool_take(pool, sizes[i], &b), OH_ENOMEM);
+        ck_assert_int_eq(take(sizes[i], &b), OH_ENOMEM);
     oh_pool_close(pool, drop);
     oh_pool_unref(pool);
     make(1 << 20, 4096);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        ck_assert_int_eq(oh_pool_take(pool, sizes[i], &b), OH_LIMIT);
+        ck_assert_int_eq(take(sizes[i], &b), OH_LIMIT);
     ck_assert_uint_eq(footprint(), 0);
 }
 END_TEST
@@ -176,8 +196,129 @@ END_TEST
 START_TEST(a_pool_without_bytes_leases_nothing) {
     oh_buffer_t *b;
     make(0, 4096);
-    ck_assert_int_eq(oh_pool_take(pool, 0, &b), OH_LIMIT);
-    ck_assert(oh_pool_evict(pool, 0, drop));
+    ck_assert_int_eq(take(0, &b), OH_LIMIT);
+    ck_assert_int_eq(take_at_cap(0, &b), OH_LIMIT);
+}
+END_TEST
+
+START_TEST(trimming_goes_by_age_and_target) {
+    make(OH_POOL_NO_CAP, 1 << 20);
+    oh_buffer_t *old[40], *young[40];
+    for (int i = 0; i < 40; i++)
+        old[i] = lease(1000);
+    now_ms = 5000;
+    for (int i = 0; i < 40; i++)
+        young[i] = lease(1000);
+    for (int i = 0; i < 40; i++) {
+        end(old[i]);
+        end(young[i]);
+    }
+    ck_assert_uint_eq(oh_pool_trim(pool, 0, 1000, drop), 0);
+    ck_assert_uint_eq(oh_pool_trim(pool, 70 * 1024, 5000, drop), 10);
+    ck_assert(oh_pool_valid(pool));
+    ck_assert_uint_eq(footprint(), 70 * 1024);
+    ck_assert_uint_eq(oh_pool_trim(pool, 0, 5000, drop), 30);
+    ck_assert_uint_eq(stats().cached, 40);
+    oh_pool_see(young[0], 7000);
+    ck_assert_uint_eq(oh_pool_trim(pool, 0, 7000, drop), 39);
+    ck_assert_uint_eq(stats().cached, 1);
+    ck_assert(oh_pool_valid(pool));
+    end(lease(100000));
+    ck_assert_uint_eq(oh_pool_trim(pool, 1024, UINT64_MAX, drop), 1); /* the largest first */
+    ck_assert_uint_eq(footprint(), 1024);
+    now_ms = 1000;
+}
+END_TEST
+
+START_TEST(blocks_are_aligned_as_asked) {
+    static const uint32_t aligns[] = {16, 64, 4096}, wrong[] = {0, 8, 24, 8192};
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.largest = 4 << 20;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        options.align = wrong[i];
+        ck_assert_int_eq(oh_pool_new(&options, &pool), OH_BADARG);
+    }
+    for (size_t i = 0; i < 2 * sizeof aligns / sizeof aligns[0]; i++) {
+        options.align = aligns[i / 2];
+        options.huge_pages = i % 2;
+        ck_assert_int_eq(oh_pool_new(&options, &pool), OH_OK);
+        for (uint64_t size = 1; size <= (4 << 20); size = size * 3 + 1) {
+            oh_buffer_t *b = NULL;
+            ck_assert_int_eq(take(size, &b), OH_OK);
+            ck_assert_uint_eq((uintptr_t)b->data % options.align, 0);
+            if (options.huge_pages && oh_buffer_capacity(b) >= OH_BLOCK_HUGE_BYTES)
+                ck_assert_uint_eq((uintptr_t)b->data % OH_BLOCK_HUGE_BYTES, 0);
+            memset(b->data, 1, oh_buffer_capacity(b));
+            oh_buffer_open(b, 1, 0, now_ms, 0);
+            end(b);
+        }
+        oh_pool_close(pool, drop);
+        oh_pool_unref(pool);
+        pool = NULL;
+    }
+}
+END_TEST
+
+static bool all_zero(const oh_buffer_t *b) {
+    for (uint64_t i = 0; i < oh_load_relaxed(&b->block_bytes); i++)
+        if (b->block[i] != 0)
+            return false;
+    return true;
+}
+
+START_TEST(a_zeroing_pool_leases_zeros) {
+    static const uint64_t sizes[] = {64, 5000, 300000, 3 << 20};
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.largest = 1 << 20;
+    options.zero = true;
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_OK);
+    for (int i = 0; i < 40; i++) {
+        oh_buffer_t *b = NULL;
+        ck_assert_int_eq(i % 8 < 4 ? take(sizes[i % 4], &b) : take_at_cap(sizes[i % 4], &b), OH_OK);
+        ck_assert(all_zero(b));
+        oh_buffer_open(b, 1, 0, now_ms, 0);
+        memset(b->data, 1, oh_buffer_capacity(b));
+        end(b);
+    }
+    ck_assert_uint_eq(trim(), 3);
+    ck_assert_uint_eq(footprint(), 0);
+}
+END_TEST
+
+static void call(oh_waiter_t *waiter, void *context) {
+    (void)context;
+    (void)waiter;
+}
+
+static void forget(oh_waiter_t *waiter) {
+    (void)waiter;
+}
+
+START_TEST(nobody_passes_who_waits) {
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.max_bytes = 4096;
+    options.largest = 4096;
+    options.line_host = (oh_line_host_t){call, forget};
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_OK);
+    oh_buffer_t *b = lease(64), *other;
+    oh_waiter_t waiter = {.wanted = 2048};
+    ck_assert(oh_pool_is_enough_for_all(pool, 3584));
+    ck_assert(!oh_pool_is_enough_for_all(pool, 3585));
+    oh_line_join(&pool->line, &waiter, NULL);
+    ck_assert(oh_pool_is_enough_for_all(pool, 1792));
+    ck_assert(!oh_pool_is_enough_for_all(pool, 2048)); /* 64 bytes are out */
+    ck_assert(!oh_pool_is_enough_for_all(pool, 5000));
+    ck_assert_int_eq(take(64, &other), OH_EXHAUSTED);
+    ck_assert_int_eq(take(5000, &other), OH_LIMIT);
+    ck_assert_int_eq(take_at_cap(4096, &other), OH_EXHAUSTED);
+    end(b);
+    ck_assert(oh_pool_is_enough_for_all(pool, 2048)); /* they are cached */
+    ck_assert_int_eq(take(64, &other), OH_EXHAUSTED);
+    ck_assert_int_eq(take_at_cap(4096, &other), OH_OK);
+    oh_line_leave(&pool->line, &waiter, NULL);
+    oh_buffer_open(other, 1, 0, now_ms, 0);
+    end(other);
+    end(lease(64 * 60));
 }
 END_TEST
 
@@ -189,7 +330,7 @@ START_TEST(a_closed_pool_leases_nothing_and_keeps_nothing) {
     oh_pool_close(pool, drop);
     ck_assert_uint_eq(footprint(), oh_buffer_capacity(out));
     oh_buffer_t *b;
-    ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_CLOSED);
+    ck_assert_int_eq(take(100, &b), OH_CLOSED);
     end(out);
     ck_assert_uint_eq(footprint(), 0);
     oh_pool_close(pool, drop);
@@ -205,7 +346,7 @@ START_TEST(handles_stay_with_cached_buffers_and_are_dropped_with_their_block) {
     ck_assert_int_eq(dropped, 0);
     ck_assert_ptr_eq(oh_load_relaxed(&lease(100)->handle), &handle);
     end(b);
-    ck_assert_uint_eq(oh_pool_trim(pool, 10, drop), 1);
+    ck_assert_uint_eq(trim(), 1);
     ck_assert_int_eq(dropped, 1);
     b = lease(100);
     ck_assert_ptr_null(oh_load_relaxed(&b->handle));
@@ -219,9 +360,9 @@ END_TEST
 START_TEST(a_worn_buffer_is_retired) {
     make(OH_POOL_NO_CAP, 4096);
     oh_buffer_t *b = NULL;
-    ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_OK);
+    ck_assert_int_eq(take(100, &b), OH_OK);
     oh_store_relaxed(&b->word, (OH_BUFFER_GENERATION_MAX - 1) << 16);
-    oh_buffer_open(b, 1);
+    oh_buffer_open(b, 1, 0, now_ms, 0);
     end(b);
     ck_assert_uint_eq(footprint(), 0);
     ck_assert_ptr_ne(lease(100), b);
@@ -309,8 +450,12 @@ END_TEST
 
 /* Each allocation in turn fails; the pool stays whole. */
 START_TEST(no_memory_changes_nothing) {
-    oh_pool_options_t options = {.max_bytes = OH_POOL_NO_CAP, .largest = 4096};
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.largest = 4096;
     suite_allocations_left = 0;
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_ENOMEM);
+    ck_assert_ptr_null(pool);
+    suite_allocations_left = 1; /* the pool, and not its depot */
     ck_assert_int_eq(oh_pool_new(&options, &pool), OH_ENOMEM);
     ck_assert_ptr_null(pool);
     suite_allocations_left = SUITE_NO_LIMIT;
@@ -318,14 +463,19 @@ START_TEST(no_memory_changes_nothing) {
     oh_buffer_t *b = NULL;
     for (long fail_at = 0; fail_at < 2; fail_at++) {
         suite_allocations_left = fail_at; /* the block, then the buffer */
-        ck_assert_int_eq(oh_pool_take(pool, 100, &b), OH_ENOMEM);
+        ck_assert_int_eq(take(100, &b), OH_ENOMEM);
         ck_assert(oh_pool_valid(pool));
         ck_assert_uint_eq(footprint(), 0);
     }
+    suite_allocations_left = 2;
+    b = lease(100);
+    end(b); /* no memory for the thread's magazines: into the depot */
+    ck_assert_ptr_eq(lease(100), b);
     suite_allocations_left = SUITE_NO_LIMIT;
-    end(lease(100));
+    end(b);
     suite_allocations_left = 0;
-    end(lease(100)); /* recycling needs no memory */
+    ck_assert_ptr_eq(lease(100), b); /* recycling needs no memory */
+    end(b);
 }
 END_TEST
 
@@ -342,12 +492,15 @@ START_TEST(a_random_life_stays_valid) {
         if (out[slot] != NULL) {
             end(out[slot]);
             out[slot] = NULL;
-        } else if (oh_pool_take(pool, size, &out[slot]) == OH_OK) {
+        } else if (take(size, &out[slot]) == OH_OK) {
             ck_assert_uint_ge(oh_buffer_capacity(out[slot]), size);
-            oh_buffer_open(out[slot], 1);
+            oh_buffer_open(out[slot], 1, 0, now_ms, 0);
         } else {
             out[slot] = NULL;
-            oh_pool_evict(pool, size, drop);
+            if (take_at_cap(size, &out[slot]) == OH_OK)
+                oh_buffer_open(out[slot], 1, 0, now_ms, 0);
+            else
+                out[slot] = NULL;
         }
         ck_assert(oh_pool_valid(pool));
         uint64_t bytes = 0;
@@ -374,6 +527,10 @@ int main(void) {
     tcase_add_test(tcase, the_cap_refuses_and_recovers);
     tcase_add_test(tcase, absurd_sizes_are_refused);
     tcase_add_test(tcase, a_pool_without_bytes_leases_nothing);
+    tcase_add_test(tcase, trimming_goes_by_age_and_target);
+    tcase_add_test(tcase, blocks_are_aligned_as_asked);
+    tcase_add_test(tcase, a_zeroing_pool_leases_zeros);
+    tcase_add_test(tcase, nobody_passes_who_waits);
     tcase_add_test(tcase, a_closed_pool_leases_nothing_and_keeps_nothing);
     tcase_add_test(tcase, handles_stay_with_cached_buffers_and_are_dropped_with_their_block);
     tcase_add_test(tcase, a_worn_buffer_is_retired);

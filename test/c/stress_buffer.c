@@ -35,7 +35,7 @@ static uint64_t next_random(uint64_t *seed) {
 static void finish(void) {
     oh_fetch_add_relaxed(&finished, 1);
     oh_fetch_add_relaxed(&opened, 1);
-    oh_store_release(&current, oh_buffer_open(b, OWNER));
+    oh_store_release(&current, oh_buffer_open(b, OWNER, 0, 0, 0));
 }
 
 static void leave(oh_buffer_mode_t mode) {
@@ -122,9 +122,11 @@ static void *work(void *arg) {
 int main(void) {
     pthread_t thread[THREADS];
     buffer.data = (char *)block;
+    b->block = (char *)block;
+    oh_store_relaxed(&b->block_bytes, sizeof block);
     oh_store_relaxed(&b->capacity, sizeof block);
     oh_store_relaxed(&opened, 1);
-    oh_store_release(&current, oh_buffer_open(b, OWNER));
+    oh_store_release(&current, oh_buffer_open(b, OWNER, 0, 0, 0));
     for (uintptr_t i = 0; i < THREADS; i++)
         expect(pthread_create(&thread[i], NULL, work, (void *)i) == 0);
     for (int i = 0; i < THREADS; i++)

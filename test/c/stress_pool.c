@@ -4,18 +4,21 @@
  * recycling does not order one lease's plain writes before the next one's.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "oh_alloc.h"
+#include "oh_clock.h"
 #include "oh_pool.h"
 #include "oh_reaper.h"
 
-enum { THREADS = 4, STEPS = 300000, SHARED = 4, HELD = 8 };
+enum { THREADS = 4, STEPS = 150000, SHARED = 4, HELD = 8 };
 
 static oh_pool_t *pool;
 static _Atomic uint64_t finished, leases, stacked;
+static _Atomic int running; /* threads that lease for themselves */
 
 #define expect(condition)                                                                          \
     do {                                                                                           \
@@ -59,14 +62,14 @@ static void *private_leases(void *arg) {
             continue;
         }
         uint64_t size = next_random(&seed) % 3000;
-        oh_status_t status = oh_pool_take(pool, size, &b);
-        if (status == OH_EXHAUSTED) {
-            oh_pool_evict(pool, oh_pool_block_bytes(pool, size), drop);
+        oh_status_t status = oh_pool_take(pool, size, &b, drop);
+        if (status == OH_EXHAUSTED)
+            status = oh_pool_take_at_cap(pool, size, &b, drop);
+        if (status == OH_EXHAUSTED)
             continue;
-        }
         expect(status == OH_OK);
         oh_fetch_add_relaxed(&leases, 1);
-        generation[slot] = oh_buffer_open(b, 1);
+        generation[slot] = oh_buffer_open(b, 1, 0, oh_clock_ms(), 0);
         expect(oh_buffer_enter(b, generation[slot], OH_BUFFER_EXTEND) == OH_OK);
         mark[slot] = (char)next_random(&seed);
         memset(b->data, mark[slot], size);
@@ -77,32 +80,46 @@ static void *private_leases(void *arg) {
     for (int i = 0; i < HELD; i++)
         if (held[i] != NULL)
             end(held[i], generation[i]);
+    oh_fetch_sub_relaxed(&running, 1);
     return NULL;
 }
 
 /* A few leases that all threads know: generation << 32 | name of the buffer. */
 static _Atomic uint64_t shared[SHARED];
 
+static void finish(oh_buffer_t *b) {
+    oh_fetch_add_relaxed(&finished, 1);
+    oh_pool_put(pool, b, drop);
+}
+
 static void leave(oh_buffer_t *b, oh_buffer_mode_t mode) {
-    if (oh_buffer_leave(b, mode)) {
-        oh_fetch_add_relaxed(&finished, 1);
-        oh_pool_put(pool, b, drop);
-    }
+    if (oh_buffer_leave(b, mode))
+        finish(b);
+}
+
+/* Enters to put at the end, by offset: a split may come between the look at size and that. */
+static void overwrite(oh_buffer_t *b, uint64_t generation) {
+    oh_buffer_mode_t mode;
+    uint64_t offset = oh_buffer_size(b);
+    if (oh_buffer_enter_put(b, generation, offset, 0, &mode) != OH_OK)
+        return;
+    uint64_t word = oh_buffer_word(b);
+    expect(mode == OH_BUFFER_EXTEND || offset <= oh_buffer_size(b) ||
+           oh_buffer_word_state(word) == OH_BUFFER_RELEASED);
+    leave(b, mode);
 }
 
 static void renew(size_t place) {
     oh_buffer_t *b;
-    if (oh_pool_take(pool, 128, &b) != OH_OK)
+    if (oh_pool_take(pool, 128, &b, drop) != OH_OK)
         return;
-    uint64_t generation = oh_buffer_open(b, 1);
+    uint64_t generation = oh_buffer_open(b, 1, 0, oh_clock_ms(), 0);
     oh_fetch_add_relaxed(&leases, 1);
     uint64_t old = oh_exchange_acqrel(&shared[place], generation << 32 | b->name);
     bool finisher = false;
     oh_buffer_t *previous = oh_pool_at(pool, (uint32_t)old);
-    if (old != 0 && oh_buffer_release(previous, old >> 32, &finisher) == OH_OK && finisher) {
-        oh_fetch_add_relaxed(&finished, 1);
-        oh_pool_put(pool, previous, drop);
-    }
+    if (old != 0 && oh_buffer_release(previous, old >> 32, &finisher) == OH_OK && finisher)
+        finish(previous);
 }
 
 /* Uses race with releases by others, of the same lease and of later ones on the same buffer. Only
@@ -112,7 +129,7 @@ static void *shared_leases(void *arg) {
     for (int i = 0; i < STEPS; i++) {
         size_t place = next_random(&seed) % SHARED;
         uint64_t lease = oh_load_acquire(&shared[place]);
-        unsigned what = next_random(&seed) % 8;
+        unsigned what = next_random(&seed) % 9;
         if (lease == 0 || what == 0) {
             renew(place);
             continue;
@@ -121,10 +138,8 @@ static void *shared_leases(void *arg) {
         uint64_t generation = lease >> 32;
         if (what == 1) {
             bool finisher = false;
-            if (oh_buffer_release(b, generation, &finisher) == OH_OK && finisher) {
-                oh_fetch_add_relaxed(&finished, 1);
-                oh_pool_put(pool, b, drop);
-            }
+            if (oh_buffer_release(b, generation, &finisher) == OH_OK && finisher)
+                finish(b);
         } else if (what == 2) {
             oh_status_t status = oh_buffer_freeze(b, generation);
             if (status == OH_OK || status == OH_FROZEN)
@@ -138,6 +153,14 @@ static void *shared_leases(void *arg) {
                 }
                 leave(b, OH_BUFFER_EXTEND);
             }
+        } else if (what == 5) {
+            if (oh_buffer_begin_split(b, generation) == OH_OK) {
+                oh_buffer_advance(b, oh_buffer_size(b) / 16 * 8);
+                if (oh_buffer_end_split(b))
+                    finish(b);
+            }
+        } else if (what == 6) {
+            overwrite(b, generation);
         } else if (oh_buffer_enter(b, generation, OH_BUFFER_READ) == OH_OK) {
             uint64_t size = oh_buffer_size(b);
             for (uint64_t at = 0; at < size; at += 8)
@@ -148,16 +171,27 @@ static void *shared_leases(void *arg) {
     return NULL;
 }
 
+/* Takes blocks of all ages away while others lease. */
+static void *trimmer(void *arg) {
+    uint64_t seed = (uintptr_t)arg + 300;
+    while (oh_load_relaxed(&running) > 0) {
+        uint64_t before_ms = next_random(&seed) % 2 ? UINT64_MAX : oh_clock_ms() - 1;
+        oh_pool_trim(pool, next_random(&seed) % (8 * 1024), before_ms, drop);
+        sched_yield();
+    }
+    return NULL;
+}
+
 /* Puts race with close: nothing stays behind. */
 static void *until_closed(void *arg) {
     uint64_t seed = (uintptr_t)arg + 200;
     for (;;) {
         oh_buffer_t *b;
-        oh_status_t status = oh_pool_take(pool, next_random(&seed) % 500, &b);
+        oh_status_t status = oh_pool_take(pool, next_random(&seed) % 500, &b, drop);
         if (status == OH_CLOSED)
             return NULL;
         expect(status == OH_OK);
-        end(b, oh_buffer_open(b, 1));
+        end(b, oh_buffer_open(b, 1, 0, oh_clock_ms(), 0));
     }
 }
 
@@ -211,10 +245,29 @@ static void run(void *(*body)(void *), void *(*one_more)(void *)) {
 }
 
 static void make(uint64_t max_bytes) {
-    oh_pool_options_t options = {.max_bytes = max_bytes, .largest = 2048};
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.max_bytes = max_bytes;
+    options.largest = 2048;
     expect(oh_pool_new(&options, &pool) == OH_OK);
     oh_store_relaxed(&finished, 0);
     oh_store_relaxed(&leases, 0);
+}
+
+/* Threads lease and release in turns, one block each of a cap that has room for just as many: none
+ * may ever be refused, wherever the blocks are cached or on their way. */
+static void *within_cap(void *arg) {
+    uint64_t seed = (uintptr_t)arg + 400;
+    for (int i = 0; i < STEPS / 30; i++) {
+        oh_buffer_t *b;
+        uint64_t size = next_random(&seed) % 2 ? 1024 : 64;
+        oh_status_t status = oh_pool_take(pool, size, &b, drop);
+        if (status == OH_EXHAUSTED)
+            status = oh_pool_take_at_cap(pool, size, &b, drop);
+        expect(status == OH_OK);
+        end(b, oh_buffer_open(b, 1, 0, oh_clock_ms(), 0));
+    }
+    oh_fetch_sub_relaxed(&running, 1);
+    return NULL;
 }
 
 /* Nothing is out; all that was made is cached or gone. */
@@ -230,6 +283,13 @@ static void account(void) {
     expect(oh_load_relaxed(&pool->footprint) == 0);
     expect(oh_pool_valid(pool));
     oh_pool_unref(pool);
+}
+
+static void cap_is_exact(void) {
+    make(THREADS * 1024);
+    oh_store_relaxed(&running, THREADS);
+    run(within_cap, trimmer);
+    account();
 }
 
 static void stack_stress(void) {
@@ -249,8 +309,11 @@ int main(void) {
     stack_stress();
 
     make(32 * 1024);
-    run(private_leases, NULL);
+    oh_store_relaxed(&running, THREADS);
+    run(private_leases, trimmer);
     account();
+
+    cap_is_exact();
 
     make(OH_POOL_NO_CAP);
     run(shared_leases, NULL);

@@ -20,6 +20,7 @@ defmodule Offheap.BufferPropertyTest do
           {:append, list(list(integer(0, 255)))},
           {:read, integer(0, 330), integer(0, 330)},
           :read,
+          {:split_to, integer(0, 100)},
           :freeze,
           :release
           | byte_commands()
@@ -129,6 +130,23 @@ defmodule Offheap.BufferPropertyTest do
   defp step(:freeze, {buffer, {_, bytes}}, _) do
     true = Buffer.freeze(buffer) == bytes
     {buffer, {:frozen, bytes}}
+  end
+
+  defp step({:split_to, _}, {buffer, {:frozen, _}} = model, _) do
+    {:error, :frozen} = Buffer.split_to(buffer, 0)
+    model
+  end
+
+  defp step({:split_to, length}, {buffer, {:writable, bytes}} = model, _) do
+    case bytes do
+      <<front::binary-size(length), rest::binary>> ->
+        true = Buffer.split_to(buffer, length) == front
+        {buffer, {:writable, rest}}
+
+      _ ->
+        :badarg = outcome(fn -> Buffer.split_to(buffer, length) end)
+        model
+    end
   end
 
   defp step({:append, data}, {buffer, {_, bytes}} = model, pool) do

@@ -33,7 +33,9 @@ defmodule Offheap.BufferTest do
       owner: &Buffer.owner/1,
       give_away: &Buffer.give_away(&1, self()),
       freeze: &Buffer.freeze/1,
-      slice: &Buffer.slice(&1, 0, 1)
+      slice: &Buffer.slice(&1, 0, 1),
+      slices: &Buffer.slices(&1, [{0, 1}]),
+      split_to: &Buffer.split_to(&1, 1)
     ]
   end
 
@@ -456,6 +458,15 @@ defmodule Offheap.BufferTest do
     assert_raise RuntimeError, fn -> Buffer.with_lease(pool, 10, fn _ -> raise "no" end) end
     assert catch_throw(Buffer.with_lease(pool, 10, fn _ -> throw(:ball) end)) == :ball
     assert Buffer.with_lease(pool, 10, &Buffer.release/1) == :ok
+    assert Buffer.with_lease(pool, 0, ["io", ~c"data"], &Buffer.read/1) == "iodata"
+    assert Buffer.with_lease(pool, 100, [tag: :t, timeout: 5], &Buffer.size/1) == 0
+
+    assert Buffer.with_lease(pool, 100, "abc", [tag: :t], fn buffer ->
+             [%{tag: :t}] = Pool.leases(pool)
+             Buffer.read(buffer)
+           end) == "abc"
+
+    assert_raise FunctionClauseError, fn -> Buffer.with_lease(pool, 1, fn -> :ok end) end
     assert Pool.info(pool).leased == 0
     assert Buffer.with_lease(Pool.new(max_bytes: 0), 10, fn _ -> :ok end) == {:error, :exhausted}
   end

@@ -5,7 +5,7 @@ defmodule Offheap.Reload do
   beside it use the library too.
   """
 
-  alias Offheap.{Atomics, Counter, Histogram, IdGenerator}
+  alias Offheap.{Atomics, Buffer, Counter, Histogram, IdGenerator, Pool}
 
   @doc "Runs the scenario in a new emulator; returns `{output, exit_status}`."
   def run(scenario) do
@@ -168,7 +168,8 @@ defmodule Offheap.Reload do
       bits: make_bits(),
       files: make_files(),
       registry: make_registry(),
-      buffer: make_buffer()
+      buffer: make_buffer(),
+      pool: make_pool()
     }
   end
 
@@ -187,6 +188,7 @@ defmodule Offheap.Reload do
     use_files(handles.files)
     use_registry(handles.registry)
     use_buffer(handles.buffer)
+    use_pool(handles.pool)
   end
 
   defp make_atomics do
@@ -439,6 +441,31 @@ defmodule Offheap.Reload do
     :ok = :offheap_buffer.put(buffer, 1, :u16_be, 0x3233)
     [?1, ?2] = :offheap_buffer.get_list(buffer, 0, :u8, 2)
     4 = :offheap_buffer.find(buffer, 0, "5")
+  end
+
+  # A pool with leases that outlive their process, a binary that shows one, and a line at the cap.
+  defp make_pool do
+    pool = Pool.new(max_bytes: 4_000_000)
+    {:ok, held} = Buffer.lease(pool, 400_000, :binary.copy("x", 400_000), tag: :reload)
+    front = Buffer.split_to(held, 100_000)
+    keeper = spawn(fn -> receive(do: (:stop -> :ok)) end)
+    :ok = Buffer.give_away(held, keeper)
+    {pool, held, front}
+  end
+
+  defp use_pool({pool, held, front}) do
+    true = Enum.any?(Pool.leases(pool), &(&1.tag == :reload))
+
+    frozen =
+      Buffer.with_lease(pool, 0, :binary.copy("y", 70_000), [timeout: 60_000], fn buffer ->
+        {:error, :timeout} = Buffer.lease(pool, 3_900_000, timeout: 1)
+        Buffer.freeze(buffer)
+      end)
+
+    "y" = binary_part(frozen, 69_999, 1)
+    true = is_integer(Pool.trim(pool))
+    "xxx" = Buffer.read(held, 0, 3)
+    "x" = binary_part(front, 99_999, 1)
   end
 
   defp work(handles, counter) do

@@ -35,7 +35,7 @@
 typedef uint64_t oh_word_t;
 
 typedef struct {
-    uint32_t tag;       /* the caller's */
+    uint32_t tag;       /* the caller's; two bits are oh_objects.h's */
     uint16_t words;     /* in all: 1..OH_CELL_WORDS_MAX */
     uint16_t key_words; /* of which the first make the key */
     oh_word_t word[];

@@ -34,8 +34,8 @@ static uint32_t own_key_words(uint32_t meta) {
     return (meta & OH_META_IMM) == 0 && (meta & OH_META_FORM) == OH_FORM_VALUE ? KEY_WORDS : 0;
 }
 
-static uint32_t make_meta(const oh_key_t *key, oh_form_t form, uint32_t value_words) {
-    return oh_meta_match(key) | size_class(value_words) << 4 | (uint32_t)form;
+static uint32_t make_meta(uint64_t place, bool immediate, oh_form_t form, uint32_t value_words) {
+    return oh_meta_match(place, immediate) | size_class(value_words) << 4 | (uint32_t)form;
 }
 
 /* Only the lock's holder writes meta, so load and store suffice. */
@@ -62,6 +62,10 @@ static oh_segment_t *new_with_groups(const oh_term_ops_t *ops, uint32_t prefix, 
                                      uint32_t groups) {
     size_t bytes = layout_bytes(groups);
     oh_segment_t *s = oh_alloc_aligned(bytes, OH_CACHE_LINE);
+    if (s != NULL && ((oh_segment_ref_t)s & OH_SEGMENT_DEPTH_BITS) != 0) {
+        oh_free_aligned(s); /* beyond what a reference can name */
+        s = NULL;
+    }
     if (s == NULL)
         return NULL;
     memset((void *)s, 0, bytes);
@@ -87,6 +91,7 @@ size_t oh_segment_bytes(const oh_segment_t *s) {
         bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
     if (!s->cells_moved)
         bytes += oh_cells_bytes(&s->cells);
+    bytes += s->bag_bytes;
     return bytes + s->boxes * (s->ops->arena_bytes + sizeof(oh_box_t)) +
            s->box_words * sizeof(oh_word_t);
 }
@@ -108,11 +113,27 @@ static oh_cell_t *cell_of(oh_word_t value) {
     return (oh_cell_t *)(uintptr_t)value;
 }
 
+/* A chain's boxes, or a bag. */
+static void free_many(const oh_cell_t *cell) {
+    if ((cell->tag & OH_CELL_BAG) != 0) {
+        oh_bag_free(oh_cell_bag(cell), true);
+        return;
+    }
+    for (uint32_t i = 0; i < oh_chain_count(cell); i++)
+        if ((oh_chain_lane(cell, i) & OH_META_FORM) == OH_FORM_BOX)
+            oh_box_free(box_of(oh_chain_word(cell, i)));
+}
+
 void oh_segment_free(oh_segment_t *s, bool with_boxes) {
     for (uint32_t slot = 0; with_boxes && slot < s->groups * OH_GROUP_SLOTS; slot++) {
         oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
-        if ((oh_segment_meta(s, slot) & OH_META_FORM) == OH_FORM_BOX && value != OH_WORD_NONE)
+        uint32_t form = oh_segment_meta(s, slot) & OH_META_FORM;
+        if (value == OH_WORD_NONE)
+            continue;
+        if (form == OH_FORM_BOX)
             oh_box_free(box_of(value));
+        else if (s->many > 0 && form == OH_FORM_CELL && (cell_of(value)->tag & OH_CELL_MANY) != 0)
+            free_many(cell_of(value));
     }
     if (s->arena != NULL && !s->arena_moved)
         s->ops->arena_free(s->arena);
@@ -164,7 +185,8 @@ static void count_box(oh_segment_t *s, const oh_box_t *box, int by) {
 static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_t key_word,
                   oh_word_t value, uint32_t value_words) {
     oh_group_t *group = oh_segment_group(s, s->groups);
-    uint32_t g = oh_segment_home(s->groups, key->hash);
+    uint64_t place = oh_segment_place(oh_segment_shape(s), key->hash);
+    uint32_t g = oh_place_home(place);
     for (;; g = g + 1 == s->groups ? 0 : g + 1) {
         uint64_t meta = oh_load_relaxed(&s->meta[g]);
         for (uint32_t lane = 0; lane < OH_GROUP_SLOTS; lane++) {
@@ -173,7 +195,8 @@ static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_
             oh_slot_t *slot = &group[g].slot[lane];
             oh_store_relaxed(&slot->key, key_word);
             oh_store_release(&slot->value, value); /* V2: pairs with V1 */
-            set_meta(s, g * OH_GROUP_SLOTS + lane, make_meta(key, form, value_words));
+            set_meta(s, g * OH_GROUP_SLOTS + lane,
+                     make_meta(place, key->immediate, form, value_words));
             s->used++;
             count_in(s, 1);
             if (form == OH_FORM_BOX)
@@ -276,6 +299,27 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
         oh_segment_kill(s, w->slot);
 }
 
+static void retire_box(oh_segment_t *s, oh_box_t *box) {
+    count_box(s, box, -1);
+    oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
+                    free_retired_box);
+}
+
+/* Retires what a chain or a bag holds. */
+static void retire_many(oh_segment_t *s, const oh_cell_t *cell) {
+    s->many--;
+    if ((cell->tag & OH_CELL_BAG) != 0) {
+        oh_bag_t *bag = oh_cell_bag(cell);
+        oh_segment_count_more(s, 1 - (int64_t)oh_bag_count(bag));
+        s->bag_bytes -= oh_bag_bytes(bag);
+        oh_bag_retire(bag);
+        return;
+    }
+    oh_segment_count_more(s, 1 - (int64_t)oh_chain_count(cell));
+    for (uint32_t i = 0; i < oh_chain_count(cell); i++)
+        oh_segment_retire_object(s, oh_chain_lane(cell, i), oh_chain_word(cell, i));
+}
+
 void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
     uint32_t meta = oh_segment_meta(s, slot), form = meta & OH_META_FORM;
     oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
@@ -285,24 +329,126 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
     if (form == OH_FORM_BOX || (form == OH_FORM_CELL && (meta & OH_META_IMM) == 0))
         set_meta(s, slot, OH_META_GRAVE);
     if (form == OH_FORM_BOX) {
-        oh_box_t *box = box_of(value);
-        count_box(s, box, -1);
-        oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
-                        free_retired_box);
+        retire_box(s, box_of(value));
     } else if (form == OH_FORM_CELL) {
+        if (s->many > 0 && (cell_of(value)->tag & OH_CELL_MANY) != 0)
+            retire_many(s, cell_of(value));
         oh_cells_retire(&s->cells, cell_of(value));
     } else {
         s->dead_words += meta_words(meta) + own_key_words(meta);
     }
 }
 
+/* --- Objects of entries with many --- */
+
+bool oh_segment_copy_object(oh_segment_t *s, const oh_item_t *item, uint32_t *lane,
+                            oh_word_t *word) {
+    *lane = (uint32_t)item->form | size_class(item->value_words) << 4;
+    *word = item->value;
+    if (item->form == OH_FORM_CELL) {
+        *word = (oh_word_t)(uintptr_t)oh_cells_put(&s->cells, item->cell);
+    } else if (item->form == OH_FORM_BOX) {
+        *word = (oh_word_t)(uintptr_t)item->box;
+        count_box(s, item->box, 1);
+    } else if (!item->value_immediate) {
+        void *arena = oh_segment_arena(s);
+        *word = arena == NULL ? OH_WORD_NONE : s->ops->arena_copy(arena, item->value);
+        s->arena_words += rounded(item->value_words);
+    }
+    return *word != OH_WORD_NONE;
+}
+
+void oh_segment_drop_object(oh_segment_t *s, uint32_t lane, oh_word_t word) {
+    uint32_t form = lane & OH_META_FORM;
+    if (form == OH_FORM_CELL)
+        oh_cells_restore(&s->cells, cell_of(word));
+    else if (form == OH_FORM_BOX)
+        count_box(s, box_of(word), -1);
+    else
+        s->dead_words += meta_words(lane);
+}
+
+void oh_segment_retire_object(oh_segment_t *s, uint32_t lane, oh_word_t word) {
+    uint32_t form = lane & OH_META_FORM;
+    if (form == OH_FORM_CELL)
+        oh_cells_retire(&s->cells, cell_of(word));
+    else if (form == OH_FORM_BOX)
+        retire_box(s, box_of(word));
+    else
+        s->dead_words += meta_words(lane);
+}
+
+void oh_segment_give_box(oh_segment_t *s, oh_word_t word) {
+    count_box(s, box_of(word), -1);
+}
+
+uint32_t oh_segment_lane_words(uint32_t lane) {
+    return meta_words(lane);
+}
+
+void oh_segment_found_object(const oh_write_t *w, uint32_t *lane, oh_word_t *word) {
+    *lane = oh_segment_meta(w->segment, w->slot) & (OH_META_FORM | OH_META_SIZE);
+    *word = oh_load_relaxed(&oh_segment_slot(w->segment, w->slot)->value);
+}
+
+void oh_segment_count_more(oh_segment_t *s, int64_t by) {
+    oh_store_relaxed(&s->more, oh_load_relaxed(&s->more) + (uint64_t)by);
+}
+
+/* Whether the key was there in this form before, and can be so again. Immediate keys stay in their slots.
+ */
+static bool has_dead_slot(const oh_write_t *w, uint32_t form) {
+    return !w->found && w->dead_slot != OH_SLOT_NONE && w->key.immediate &&
+           (oh_segment_meta(w->segment, w->dead_slot) & OH_META_FORM) == form;
+}
+
+void oh_segment_store_object(const oh_write_t *w, uint32_t lane, oh_word_t key_word,
+                             oh_word_t word) {
+    uint32_t form = lane & OH_META_FORM;
+    if (form == OH_FORM_BOX)
+        count_box(w->segment, box_of(word), -1); /* claim counts it again */
+    else if (has_dead_slot(w, form)) {
+        replace(w->segment, w->dead_slot, word, meta_words(lane));
+        return;
+    }
+    claim(w->segment, &w->key, (oh_form_t)(lane & OH_META_FORM), key_word, word, meta_words(lane));
+}
+
+void oh_segment_store_many(const oh_write_t *w, oh_word_t key_word, const oh_cell_t *cell) {
+    oh_segment_t *s = w->segment;
+    oh_word_t value = (oh_word_t)(uintptr_t)cell;
+    uint32_t meta = w->found ? oh_segment_meta(s, w->slot) : 0;
+    if ((meta & OH_META_FORM) == OH_FORM_CELL &&
+        (w->key.immediate || w->key.flat_words > 0 ||
+         oh_load_relaxed(&oh_segment_slot(s, w->slot)->key) == key_word)) {
+        oh_store_release(&oh_segment_slot(s, w->slot)->value, value); /* V2: pairs with V1 */
+        return;
+    }
+    if (has_dead_slot(w, OH_FORM_CELL)) {
+        replace(s, w->dead_slot, value, 0);
+        return;
+    }
+    claim(s, &w->key, OH_FORM_CELL, key_word, value, 0);
+    if (!w->found)
+        return;
+    /* The new slot comes later in the probe sequence and is there: now the old one may go. */
+    oh_store_release(&oh_segment_slot(s, w->slot)->value, OH_WORD_NONE); /* V2: pairs with V1 */
+    count_in(s, -1);
+    if (!w->key.immediate)
+        set_meta(s, w->slot, OH_META_GRAVE);
+}
+
 /* --- Rebuilding --- */
 
 oh_segment_move_t oh_segment_what_to_move(const oh_segment_t *s) {
-    return (oh_segment_move_t){
+    oh_segment_move_t move = {
         .arena = s->dead_words * 4 <= s->arena_words,
         .cells = oh_cells_garbage(&s->cells) * 4 <= oh_cells_used(&s->cells),
     };
+    /* A chain is a cell that refers to terms. */
+    if (s->many > 0)
+        move.arena = move.cells = move.arena && move.cells;
+    return move;
 }
 
 /* Copies one entry's terms to the arena. False when memory is out. */
@@ -329,22 +475,77 @@ static bool copy_terms(oh_segment_t *to, uint32_t meta, uint32_t tag, oh_word_t 
     return *key != OH_WORD_NONE;
 }
 
+/* A chain as it is to be in to, with its objects. */
+static const oh_cell_t *copy_chain(oh_segment_t *to, const oh_cell_t *chain) {
+    struct {
+        uint32_t tag;
+        uint16_t words, key_words;
+        oh_word_t word[OH_CELL_WORDS_MAX];
+    } draft;
+    memcpy(&draft, chain, oh_cell_size(chain) * sizeof(oh_word_t));
+    for (uint32_t i = 0; i < oh_chain_count(chain); i++) {
+        uint32_t lane = oh_chain_lane(chain, i), form = lane & OH_META_FORM;
+        oh_word_t *word = &draft.word[draft.key_words + 1 + i];
+        if (form == OH_FORM_CELL) {
+            *word = (oh_word_t)(uintptr_t)oh_cells_put(&to->cells, cell_of(*word));
+        } else if (form != OH_FORM_BOX && meta_words(lane) > 0) {
+            void *arena = oh_segment_arena(to);
+            *word = arena == NULL ? OH_WORD_NONE : to->ops->arena_copy(arena, *word);
+            to->arena_words += meta_words(lane);
+        }
+        if (*word == OH_WORD_NONE)
+            return NULL;
+    }
+    return oh_cells_put(&to->cells, (const oh_cell_t *)(const void *)&draft);
+}
+
+/* Counts a cell that to took over from from, if it is a chain or a bag. */
+static void count_many(oh_segment_t *to, const oh_cell_t *cell) {
+    if ((cell->tag & OH_CELL_MANY) == 0)
+        return;
+    bool is_bag = (cell->tag & OH_CELL_BAG) != 0;
+    to->many++;
+    oh_segment_count_more(
+        to, (int64_t)(is_bag ? oh_bag_count(oh_cell_bag(cell)) : oh_chain_count(cell)) - 1);
+    if (is_bag)
+        to->bag_bytes += oh_bag_bytes(oh_cell_bag(cell));
+    for (uint32_t i = 0; !is_bag && i < oh_chain_count(cell); i++)
+        if ((oh_chain_lane(cell, i) & OH_META_FORM) == OH_FORM_BOX)
+            count_box(to, box_of(oh_chain_word(cell, i)), 1);
+}
+
+/* A cell, or a chain with what it refers to, as it is to be in to. NULL when memory is out. */
+static const oh_cell_t *copy_one_cell(oh_segment_t *to, const oh_cell_t *cell) {
+    return (cell->tag & OH_CELL_CHAIN) != 0 ? copy_chain(to, cell) : oh_cells_put(&to->cells, cell);
+}
+
+/* The key of a chain or a bag that has no flat form. */
+static bool copy_slot_key(oh_segment_t *to, oh_word_t *key) {
+    void *arena = oh_segment_arena(to);
+    *key = arena == NULL ? OH_WORD_NONE : to->ops->arena_copy(arena, *key);
+    to->arena_words += KEY_WORDS;
+    return *key != OH_WORD_NONE;
+}
+
 /* Copies what an entry of from's refers to, as far as it does not move. False when memory is out. */
 static bool copy_entry(oh_segment_t *to, const oh_segment_t *from, uint32_t meta,
                        oh_segment_move_t move, uint32_t tag, oh_word_t *key, oh_word_t *value) {
     uint32_t form = meta & OH_META_FORM;
-    if (form == OH_FORM_BOX || (form == OH_FORM_CELL ? move.cells : move.arena))
+    const oh_cell_t *cell = form == OH_FORM_CELL ? cell_of(*value) : NULL;
+    if (cell != NULL && from->many > 0)
+        count_many(to, cell);
+    if (form == OH_FORM_BOX || (cell != NULL ? move.cells : move.arena) || *value == OH_WORD_NONE)
         return true;
-    if (form != OH_FORM_CELL)
+    if (cell == NULL)
         return copy_terms(to, meta, tag, key, value);
+    if ((meta & OH_META_IMM) == 0 && cell->key_words == 0 && !copy_slot_key(to, key))
+        return false;
     /* A split's halves are about equal; what is too much is an eighth of it. */
     uint32_t live = oh_cells_used(&from->cells) - oh_cells_garbage(&from->cells);
     uint32_t expected = to->depth == from->depth ? live + live / 8 : live / 2 + live / 16;
-    const oh_cell_t *cell = NULL;
-    if (oh_cells_reserve(&to->cells, expected))
-        cell = oh_cells_put(&to->cells, cell_of(*value));
-    *value = (oh_word_t)(uintptr_t)cell;
-    return cell != NULL;
+    const oh_cell_t *copy = oh_cells_reserve(&to->cells, expected) ? copy_one_cell(to, cell) : NULL;
+    *value = (oh_word_t)(uintptr_t)copy;
+    return copy != NULL;
 }
 
 static void take_moved(oh_segment_t *to, const oh_segment_t *from, oh_segment_move_t move) {
@@ -368,8 +569,7 @@ void oh_segment_moved(oh_segment_t *to, oh_segment_t *from, oh_segment_move_t mo
     }
 }
 
-/* The hash of the key of a slot with an entry. */
-static uint32_t key_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
+uint32_t oh_segment_slot_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
     uint32_t meta = oh_segment_meta(s, slot);
     oh_word_t key = oh_load_relaxed(&oh_segment_slot(s, slot)->key);
     oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
@@ -377,9 +577,28 @@ static uint32_t key_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
         return oh_hash_immediate(key, salt);
     if ((meta & OH_META_FORM) == OH_FORM_BOX)
         return box_of(value)->hash;
-    if ((meta & OH_META_FORM) == OH_FORM_CELL)
+    if ((meta & OH_META_FORM) == OH_FORM_CELL && cell_of(value)->key_words > 0)
         return oh_hash_words(cell_of(value)->word, cell_of(value)->key_words, salt);
     return s->ops->hash(s->arena, key, salt);
+}
+
+oh_key_t oh_segment_slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
+    uint32_t meta = oh_segment_meta(s, slot);
+    oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
+    oh_key_t key = {.word = oh_load_relaxed(&oh_segment_slot(s, slot)->key),
+                    .hash = oh_segment_slot_hash(s, slot, salt),
+                    .immediate = (meta & OH_META_IMM) != 0};
+    if ((meta & OH_META_FORM) == OH_FORM_CELL) {
+        key.flat_words = cell_of(value)->key_words;
+        key.flat = cell_of(value)->word;
+    }
+    return key;
+}
+
+void *oh_segment_slot_arena(const oh_segment_t *s, uint32_t slot) {
+    if ((oh_segment_meta(s, slot) & OH_META_FORM) != OH_FORM_BOX)
+        return s->arena;
+    return box_of(oh_load_relaxed(&oh_segment_slot(s, slot)->value))->arena;
 }
 
 uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
@@ -389,7 +608,7 @@ uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
         return NULL;
     for (uint32_t i = 0; i < slots; i++) {
         bool there = oh_load_relaxed(&oh_segment_slot(s, i)->value) != OH_WORD_NONE;
-        hashes[i] = there ? key_hash(s, i, salt) : OH_HASH_ABSENT;
+        hashes[i] = there ? oh_segment_slot_hash(s, i, salt) : OH_HASH_ABSENT;
     }
     return hashes;
 }
@@ -431,6 +650,7 @@ bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, oh_segment_m
         oh_store_relaxed(&to->meta[g], oh_load_relaxed(&from->meta[g]));
     to->used = from->used;
     oh_store_relaxed(&to->live, oh_load_relaxed(&from->live));
+    /* Those of chains were counted as these were copied. */
     to->boxes = from->boxes;
     to->box_words = from->box_words;
     take_moved(to, from, move);
@@ -458,23 +678,43 @@ bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashe
 
 /* --- Invariants --- */
 
-/* A slot's key as a call would give it. */
-static oh_key_t slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
-    uint32_t meta = oh_segment_meta(s, slot);
-    oh_word_t value = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
-    oh_key_t key = {.word = oh_load_relaxed(&oh_segment_slot(s, slot)->key),
-                    .hash = key_hash(s, slot, salt),
-                    .immediate = (meta & OH_META_IMM) != 0};
-    if ((meta & OH_META_FORM) == OH_FORM_CELL) {
-        key.flat_words = cell_of(value)->key_words;
-        key.flat = cell_of(value)->word;
+/* What an entry's storage comes to. */
+typedef struct {
+    uint32_t boxes, cell_words, many;
+    uint64_t box_words, more, bag_bytes;
+} tally_t;
+
+static void tally_object(tally_t *tally, uint32_t form, oh_word_t word) {
+    if (form == OH_FORM_BOX) {
+        tally->boxes++;
+        tally->box_words += box_of(word)->words;
+    } else if (form == OH_FORM_CELL) {
+        tally->cell_words += oh_cell_size(cell_of(word));
     }
-    return key;
+}
+
+/* Adds an entry of a segment; false if its chain or bag is not as it should be. */
+static bool tally_entry(tally_t *tally, uint32_t form, oh_word_t value) {
+    tally_object(tally, form, value);
+    const oh_cell_t *cell = form == OH_FORM_CELL ? cell_of(value) : NULL;
+    if (cell == NULL || (cell->tag & OH_CELL_MANY) == 0)
+        return true;
+    tally->many++;
+    if ((cell->tag & OH_CELL_BAG) != 0) {
+        const oh_bag_t *bag = oh_cell_bag(cell);
+        tally->more += oh_bag_count(bag) - 1;
+        tally->bag_bytes += oh_bag_bytes(bag);
+        return oh_bag_count(bag) > 0 && oh_bag_valid(bag);
+    }
+    tally->more += oh_chain_count(cell) - 1;
+    for (uint32_t i = 0; i < oh_chain_count(cell); i++)
+        tally_object(tally, oh_chain_lane(cell, i) & OH_META_FORM, oh_chain_word(cell, i));
+    return oh_chain_count(cell) >= 1 && oh_chain_count(cell) <= OH_CHAIN_MAX;
 }
 
 bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
-    uint32_t used = 0, live = 0, boxes = 0, cell_words = 0;
-    uint64_t box_words = 0;
+    uint32_t used = 0, live = 0;
+    tally_t tally = {0};
     for (uint32_t i = 0; i < s->groups * OH_GROUP_SLOTS; i++) {
         uint32_t meta = oh_segment_meta(s, i), form = meta & OH_META_FORM;
         oh_word_t value = oh_load_acquire(&oh_segment_slot(s, i)->value);
@@ -487,22 +727,21 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
         if (value == OH_WORD_NONE)
             continue;
         live++;
-        oh_key_t key = slot_key(s, i, salt);
-        if (form == OH_FORM_BOX) {
-            boxes++;
-            box_words += box_of(value)->words;
-        } else if (form == OH_FORM_CELL) {
-            cell_words += oh_cell_size(cell_of(value));
-            if (key.immediate != (key.flat_words == 0))
-                return false;
-        }
+        oh_key_t key = oh_segment_slot_key(s, i, salt);
+        if (!tally_entry(&tally, form, value))
+            return false;
+        if (form == OH_FORM_CELL && (cell_of(value)->tag & OH_CELL_MANY) == 0 &&
+            key.immediate != (key.flat_words == 0))
+            return false;
         oh_entry_t entry;
         if (!in_range(key.hash, s->prefix, s->depth) ||
-            oh_segment_find(s, s->groups, &key, &entry, NULL) != i)
+            oh_segment_find(s, oh_segment_shape(s), &key, &entry, NULL) != i)
             return false;
     }
-    return used == s->used && live == oh_load_relaxed(&s->live) && boxes == s->boxes &&
-           box_words == s->box_words && used < s->groups * OH_GROUP_SLOTS &&
+    return used == s->used && live == oh_load_relaxed(&s->live) && tally.boxes == s->boxes &&
+           tally.box_words == s->box_words && tally.many == s->many &&
+           tally.more == oh_load_relaxed(&s->more) && tally.bag_bytes == s->bag_bytes &&
+           used < s->groups * OH_GROUP_SLOTS &&
            s->dead_words <= s->arena_words + used * OH_SEGMENT_TERM_WORDS_MAX &&
-           oh_cells_valid(&s->cells, cell_words);
+           oh_cells_valid(&s->cells, tally.cell_words);
 }

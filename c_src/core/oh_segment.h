@@ -9,6 +9,7 @@
 #define OH_SEGMENT_H
 
 #include "oh_lock.h"
+#include "oh_objects.h"
 #include "oh_table.h"
 
 #include <string.h>
@@ -57,9 +58,12 @@ struct oh_segment {
     oh_cells_t cells;
     uint32_t boxes;
     uint64_t box_words;
-    void *arena;          /* NULL until a term needs it */
-    uint64_t arena_words; /* what was ever copied into it */
-    uint64_t dead_words;  /* of which nobody needs any more, at least */
+    void *arena;           /* NULL until a term needs it */
+    uint64_t arena_words;  /* what was ever copied into it */
+    uint64_t dead_words;   /* of which nobody needs any more, at least */
+    uint32_t many;         /* entries that are chains or bags */
+    _Atomic uint64_t more; /* objects beyond one an entry; read without the lock by stats */
+    uint64_t bag_bytes;    /* what its bags take */
 
     _Alignas(OH_CACHE_LINE) _Atomic uint64_t meta[]; /* one word a group; then the groups */
 };
@@ -77,10 +81,6 @@ _Static_assert(offsetof(oh_segment_t, cells) / OH_CACHE_LINE ==
 #define OH_META_SIZE  0x00f0u
 #define OH_META_MATCH 0xff08ull /* tag and immediate: what a key is compared with */
 #define OH_META_GRAVE 0x0008u   /* form 0: matches nothing, is not empty */
-
-static inline uint32_t oh_meta_match(const oh_key_t *key) {
-    return (key->hash & 0xffu) << 8 | (key->immediate ? OH_META_IMM : 0);
-}
 
 #define OH_META_LANES 0x0001000100010001u
 
@@ -116,20 +116,43 @@ static inline uint32_t oh_segment_class(uint32_t groups) {
     return class;
 }
 
-/* A segment as the directory refers to it: its address with the size class in the low bits, which
- * an address on a cache line leaves free. */
-static inline oh_segment_ref_t oh_segment_ref(oh_segment_t *s) {
-    return (oh_segment_ref_t)s | oh_segment_class(s->groups);
+/* What a key's place in a segment depends on. */
+typedef struct {
+    uint32_t groups;
+    uint32_t depth;
+} oh_segment_shape_t;
+
+/*
+ * A segment as the directory refers to it: its address with the size class in the low bits, which an
+ * address on a cache line leaves free, and the depth in bits 48 to 52, which are 0 in every address
+ * that Linux and its kin give to who does not ask for higher ones (x86-64 and arm64; bits 56 and up
+ * may hold a memory tag).
+ */
+#define OH_SEGMENT_DEPTH_SHIFT 48
+#define OH_SEGMENT_DEPTH_BITS  ((oh_segment_ref_t)31 << OH_SEGMENT_DEPTH_SHIFT)
+
+static inline oh_segment_ref_t oh_segment_ref(const oh_segment_t *s) {
+    return (oh_segment_ref_t)s | oh_segment_class(s->groups) |
+           (oh_segment_ref_t)s->depth << OH_SEGMENT_DEPTH_SHIFT;
 }
 
 static inline oh_segment_t *oh_segment_of(oh_segment_ref_t ref) {
-    return (oh_segment_t *)(ref & ~(oh_segment_ref_t)(OH_SEGMENT_CLASSES - 1));
+    return (oh_segment_t *)(ref & ~(OH_SEGMENT_DEPTH_BITS | (OH_SEGMENT_CLASSES - 1)));
 }
 
-static inline uint32_t oh_segment_ref_groups(oh_segment_ref_t ref) {
-    return oh_segment_groups((uint32_t)ref & (OH_SEGMENT_CLASSES - 1));
+static inline oh_segment_shape_t oh_segment_ref_shape(oh_segment_ref_t ref) {
+    return (oh_segment_shape_t){
+        .groups = oh_segment_groups((uint32_t)ref & (OH_SEGMENT_CLASSES - 1)),
+        .depth = (uint32_t)(ref >> OH_SEGMENT_DEPTH_SHIFT) & 31,
+    };
 }
 
+static inline oh_segment_shape_t oh_segment_shape(const oh_segment_t *s) {
+    return (oh_segment_shape_t){.groups = s->groups, .depth = s->depth};
+}
+
+_Static_assert(OH_DEPTH_MAX <= 31, "the depth has five bits in a reference");
+_Static_assert(sizeof(oh_segment_ref_t) == 8, "a reference has room for the depth");
 _Static_assert(OH_SEGMENT_CLASSES == OH_CACHE_LINE, "an address on a line has room for the class");
 _Static_assert(offsetof(oh_segment_t, meta) % OH_CACHE_LINE == 0, "meta begins a line");
 
@@ -142,10 +165,27 @@ static inline oh_group_t *oh_segment_group(const oh_segment_t *s, uint32_t group
     return (oh_group_t *)((char *)s + oh_segment_group_offset(groups));
 }
 
-/* The group where key's probing begins. All hashes of a segment begin alike: the product lets the
- * rest decide. */
-static inline uint32_t oh_segment_home(uint32_t groups, uint32_t hash) {
-    return (uint32_t)((uint64_t)(hash * 0x9e3779b1u) * groups >> 32);
+/*
+ * Where a hash belongs in a segment: its home, the group where probing begins, with 32 bits of fraction.
+ * The first depth bits are the same in all of a segment; by the rest, places ascend with the hash. So a
+ * traversal by ascending hashes finds the next one near the last (oh_table_walk.c).
+ */
+static inline uint64_t oh_segment_place(oh_segment_shape_t shape, uint32_t hash) {
+    return (uint64_t)(hash << shape.depth) * shape.groups;
+}
+
+static inline uint32_t oh_place_home(uint64_t place) {
+    return (uint32_t)(place >> 32);
+}
+
+/* The tag is the last two bits of the home and the first six of the fraction: it tells the entries of
+ * neighbouring homes apart, and those of one home in their order. */
+static inline uint32_t oh_place_tag(uint64_t place) {
+    return (uint32_t)(place >> 26) & 0xff;
+}
+
+static inline uint32_t oh_meta_match(uint64_t place, bool immediate) {
+    return oh_place_tag(place) << 8 | (immediate ? OH_META_IMM : 0);
 }
 
 static inline oh_slot_t *oh_segment_slot(const oh_segment_t *s, uint32_t slot) {
@@ -162,9 +202,12 @@ OH_ALWAYS_INLINE bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_
                                            uint32_t form, oh_word_t value, const oh_key_t *key) {
     if (form == OH_FORM_CELL && !key->immediate) {
         const oh_cell_t *cell = (const oh_cell_t *)(uintptr_t)value;
-        return cell == NULL ||
-               (cell->key_words == key->flat_words &&
-                memcmp(cell->word, key->flat, key->flat_words * sizeof(oh_word_t)) == 0);
+        if (cell == NULL)
+            return true;
+        /* A chain or a bag of a key without a flat form has it in the slot. */
+        if (key->flat_words > 0 || cell->key_words > 0)
+            return cell->key_words == key->flat_words &&
+                   memcmp(cell->word, key->flat, key->flat_words * sizeof(oh_word_t)) == 0;
     }
     oh_word_t word = oh_load_acquire(&slot->key);
     if (key->immediate || word == key->word)
@@ -177,38 +220,41 @@ OH_ALWAYS_INLINE void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t v
                                        oh_entry_t *entry) {
     if (form == OH_FORM_BOX) {
         const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
-        *entry = (oh_entry_t){box->key, box->value, box->form, box, NULL};
+        *entry = (oh_entry_t){.key = box->key, .value = box->value, .form = box->form, .box = box};
     } else if (form == OH_FORM_CELL) {
-        *entry = (oh_entry_t){key, OH_WORD_NONE, OH_FORM_CELL, NULL,
-                              (const oh_cell_t *)(uintptr_t)value};
+        *entry = (oh_entry_t){
+            .key = key, .form = OH_FORM_CELL, .cell = (const oh_cell_t *)(uintptr_t)value};
     } else {
-        *entry = (oh_entry_t){key, value, (oh_form_t)form, NULL, NULL};
+        *entry = (oh_entry_t){.key = key, .value = value, .form = (oh_form_t)form};
     }
 }
 
 /* In a table beyond the caches each line of a segment misses: let them miss together. */
-static inline void oh_segment_prefetch(const oh_segment_t *s, uint32_t groups, uint32_t hash) {
-    uint32_t g = oh_segment_home(groups, hash);
+static inline void oh_segment_prefetch(const oh_segment_t *s, oh_segment_shape_t shape,
+                                       uint32_t hash) {
+    uint32_t g = oh_place_home(oh_segment_place(shape, hash));
     __builtin_prefetch(s);
     __builtin_prefetch((const void *)&s->meta[g], 1);
-    __builtin_prefetch(&oh_segment_group(s, groups)[g], 1);
+    __builtin_prefetch(&oh_segment_group(s, shape.groups)[g], 1);
 }
 
 #define OH_SLOT_NONE UINT32_MAX
 
 /*
- * The slot of a key in a segment of so many groups, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1,
+ * The slot of a key in a segment of this shape, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1,
  * pairs with the release M2 that published the slot), then the value by acquire (V1, pairs with
  * V2), which makes the term behind it visible.
  *
  * *dead becomes a slot of the same key whose value is absent, if one was met on the way; dead may
  * be NULL.
  */
-OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, uint32_t groups,
+OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, oh_segment_shape_t shape,
                                           const oh_key_t *key, oh_entry_t *entry, uint32_t *dead) {
+    uint32_t groups = shape.groups;
     const oh_group_t *group = oh_segment_group(s, groups);
-    uint32_t g = oh_segment_home(groups, key->hash);
-    uint64_t match = oh_meta_match(key) * OH_META_LANES;
+    uint64_t place = oh_segment_place(shape, key->hash);
+    uint32_t g = oh_place_home(place);
+    uint64_t match = oh_meta_match(place, key->immediate) * OH_META_LANES;
     /* In a table beyond the caches both lines miss: let them miss together. */
     __builtin_prefetch(&group[g]);
     for (uint32_t n = 0; n < groups; n++) {
@@ -247,7 +293,8 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, uint32_t groups
 static inline void oh_segment_look(oh_write_t *w, const oh_key_t *key) {
     w->key = *key;
     w->dead_slot = OH_SLOT_NONE;
-    w->slot = oh_segment_find(w->segment, w->segment->groups, key, &w->entry, &w->dead_slot);
+    w->slot =
+        oh_segment_find(w->segment, oh_segment_shape(w->segment), key, &w->entry, &w->dead_slot);
     w->found = w->slot != OH_SLOT_NONE;
 }
 
@@ -288,8 +335,47 @@ void oh_segment_drop_item(const oh_write_t *w, const oh_item_t *item);
  * there must be one; the entry found before is made absent. Order: release. */
 void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item);
 
+/* --- Objects of entries with many (oh_objects.h). A lane is an object's form and size. --- */
+
+/* Copies the object of an item into the segment's arena or cells. False when memory is out. */
+bool oh_segment_copy_object(oh_segment_t *s, const oh_item_t *item, uint32_t *lane,
+                            oh_word_t *word);
+/* Gives it back, before anybody saw it. */
+void oh_segment_drop_object(oh_segment_t *s, uint32_t lane, oh_word_t word);
+/* Retires it, once nothing refers to it. The caller is pinned. */
+void oh_segment_retire_object(oh_segment_t *s, uint32_t lane, oh_word_t word);
+/* A box goes over to somebody else. */
+void oh_segment_give_box(oh_segment_t *s, oh_word_t word);
+
+/* The words of an object in the arena, rounded; 0: immediate, or elsewhere. */
+uint32_t oh_segment_lane_words(uint32_t lane);
+
+/* The form and size of the entry found, and its value's word. */
+void oh_segment_found_object(const oh_write_t *w, uint32_t *lane, oh_word_t *word);
+
+/* Publishes one object, of which there was none before; or a chain or a bag, in whose place there was
+ * what was found at *w, if anything. That is not retired: the caller knows what of it lives on. Of a key
+ * that is neither immediate nor flat, key_word is the term in the arena or the box. Order: release (V2). */
+void oh_segment_store_object(const oh_write_t *w, uint32_t lane, oh_word_t key_word,
+                             oh_word_t word);
+void oh_segment_store_many(const oh_write_t *w, oh_word_t key_word, const oh_cell_t *cell);
+
+/* Counts objects beyond one an entry. */
+void oh_segment_count_more(oh_segment_t *s, int64_t by);
+
 /* Makes a slot's entry absent. A box is retired. Order: release (V2). The caller is pinned. */
 void oh_segment_kill(oh_segment_t *s, uint32_t slot);
+
+/* Of a slot with an entry: the hash of its key, the key as a call would give it, and the arena in which
+ * it stands, if it is a term in one. The lock is held. */
+uint32_t oh_segment_slot_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt);
+oh_key_t oh_segment_slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt);
+void *oh_segment_slot_arena(const oh_segment_t *s, uint32_t slot);
+
+/* The first hash beyond those that belong to s. */
+static inline uint64_t oh_segment_end(const oh_segment_t *s) {
+    return (uint64_t)s->prefix + ((uint64_t)1 << (32 - s->depth));
+}
 
 /* A slot's hash, in the list that a rebuild goes by. */
 #define OH_HASH_ABSENT UINT64_MAX

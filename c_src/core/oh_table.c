@@ -17,11 +17,13 @@
 
 /* --- Directory --- */
 
-static oh_directory_t *directory_new(uint32_t depth) {
+static oh_directory_t *directory_new(uint32_t depth, uint32_t generation) {
     size_t count = (size_t)1 << depth;
     oh_directory_t *d = oh_alloc(sizeof *d + count * sizeof d->segment[0]);
-    if (d != NULL)
+    if (d != NULL) {
         d->depth = depth;
+        d->generation = generation;
+    }
     return d;
 }
 
@@ -35,7 +37,7 @@ static size_t directory_bytes(const oh_directory_t *d) {
 
 /* Doubles the directory. directory_lock is held. */
 static oh_directory_t *directory_double(oh_table_t *t, oh_directory_t *old) {
-    oh_directory_t *d = directory_new(old->depth + 1);
+    oh_directory_t *d = directory_new(old->depth + 1, old->generation);
     if (d == NULL)
         return NULL;
     for (size_t i = 0; i < (size_t)1 << old->depth; i++) {
@@ -56,14 +58,22 @@ static void directory_set(oh_directory_t *d, oh_segment_t *s) {
         oh_store_release(&d->segment[i], oh_segment_ref(s)); /* S2: pairs with S1 */
 }
 
+/* Whether the directory has s. */
+static bool directory_has(const oh_directory_t *d, const oh_segment_t *s) {
+    size_t first = d->depth == 0 ? 0 : s->prefix >> (32 - d->depth);
+    return oh_segment_of(oh_load_relaxed(&d->segment[first])) == s;
+}
+
 /* Publishes one or two segments in the place of old, which the caller has locked. On an error
- * nothing changed. */
+ * nothing changed; OH_BUSY: old is no longer there, the table was cleared. */
 static oh_status_t publish(oh_table_t *t, oh_segment_t *old, oh_segment_t *a, oh_segment_t *b) {
     oh_status_t status = OH_OK;
     oh_lock(&t->directory_lock);
     oh_directory_t *d = oh_load_relaxed(&t->directory);
     if (d == NULL)
         status = OH_CLOSED;
+    else if (!directory_has(d, old))
+        status = OH_BUSY;
     else if (a->depth > d->depth && (d = directory_double(t, d)) == NULL)
         status = OH_ENOMEM;
     if (status == OH_OK) {
@@ -78,12 +88,30 @@ static oh_status_t publish(oh_table_t *t, oh_segment_t *old, oh_segment_t *a, oh
 
 /* --- Life --- */
 
-oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt) {
-    oh_table_t *t = oh_alloc_aligned(sizeof *t, OH_CACHE_LINE);
-    oh_directory_t *d = directory_new(0);
+/* A directory with one empty segment; NULL when memory is out. */
+static oh_directory_t *directory_empty(const oh_term_ops_t *ops, uint32_t generation) {
+    oh_directory_t *d = directory_new(0, generation);
     oh_segment_t *s = oh_segment_new(ops, 0, 0, 4);
-    if (t == NULL || d == NULL || s == NULL) {
+    if (d == NULL || s == NULL) {
         oh_free_aligned((void *)s);
+        oh_free(d);
+        return NULL;
+    }
+    oh_store_relaxed(&d->segment[0], oh_segment_ref(s));
+    return d;
+}
+
+oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt) {
+    return oh_table_new_typed(ops, tag, salt, OH_TABLE_SET);
+}
+
+oh_table_t *oh_table_new_typed(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt,
+                               oh_table_type_t type) {
+    oh_table_t *t = oh_alloc_aligned(sizeof *t, OH_CACHE_LINE);
+    oh_directory_t *d = directory_empty(ops, 0);
+    if (t == NULL || d == NULL) {
+        if (d != NULL)
+            oh_segment_free(oh_segment_of(oh_load_relaxed(&d->segment[0])), false);
         oh_free(d);
         oh_free_aligned(t);
         return NULL;
@@ -92,12 +120,12 @@ oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt) 
     t->salt = salt;
     t->ops = ops;
     t->tag = tag;
-    oh_store_relaxed(&d->segment[0], oh_segment_ref(s));
+    t->type = type;
     oh_store_release(&t->directory, d);
     return t;
 }
 
-/* On the reaper's thread: frees a closed table's segments and directory. */
+/* On the reaper's thread: frees the segments and the directory of a table that was closed or cleared. */
 static void run_free_directory(oh_reaper_job_t *job) {
     oh_directory_t *d = OH_CONTAINER_OF(job, oh_directory_t, job);
     for (size_t i = 0; i < (size_t)1 << d->depth;) {
@@ -108,7 +136,7 @@ static void run_free_directory(oh_reaper_job_t *job) {
     oh_free(d);
 }
 
-/* After the grace period: nobody is in a call that began before the close. */
+/* After the grace period: nobody is in a call that began before. */
 static void hand_to_reaper(oh_retired_t *retired) {
     oh_directory_t *d = OH_CONTAINER_OF(retired, oh_directory_t, retired);
     d->job.run = run_free_directory;
@@ -124,6 +152,37 @@ bool oh_table_close(oh_table_t *t) {
     oh_epoch_retire(&d->retired, directory_bytes(d), hand_to_reaper);
     oh_reaper_hint();
     return true;
+}
+
+/*
+ * One store publishes an empty directory. Calls that loaded the old one before go on in the old
+ * segments, as if they had come before the store; their segments are never published again (publish),
+ * and no record of theirs concerns who looks into the new directory (oh_many_t). So the order of all
+ * calls is: those of the old directory, the clearing, those of the new one.
+ */
+oh_status_t oh_table_clear(oh_table_t *t) {
+    oh_status_t status = OH_CLOSED;
+    oh_lock(&t->directory_lock);
+    oh_directory_t *old = oh_load_relaxed(&t->directory);
+    if (old != NULL) {
+        oh_directory_t *d = directory_empty(t->ops, old->generation + 1);
+        status = d == NULL ? OH_ENOMEM : OH_OK;
+        if (d != NULL)
+            oh_store_release(&t->directory, d); /* D2: pairs with D1 */
+    }
+    oh_unlock(&t->directory_lock);
+    if (status == OH_OK) {
+        oh_epoch_retire(&old->retired, directory_bytes(old), hand_to_reaper);
+        oh_reaper_hint();
+    }
+    return status;
+}
+
+void oh_table_destroy(oh_table_t *t) {
+    oh_directory_t *d = oh_load_acquire(&t->directory);
+    if (d != NULL)
+        run_free_directory(&d->job);
+    oh_table_free(t);
 }
 
 bool oh_table_closed(const oh_table_t *t) {
@@ -149,7 +208,9 @@ static inline oh_segment_t *segment_for(const oh_table_t *t, uint32_t hash) {
     return oh_segment_of(segment_ref(t, hash));
 }
 
-oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry) {
+/* many: the table may have several objects a key. */
+OH_ALWAYS_INLINE oh_status_t get(const oh_table_t *t, const oh_key_t *key, bool many,
+                                 oh_entry_t *entry) {
     for (;;) {
         /* Even: no write_many is publishing. Unchanged after the look-up: none has begun or ended
          * meanwhile, so what was found is not half of one. */
@@ -163,13 +224,23 @@ oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *e
         oh_segment_ref_t ref = segment_ref(t, key->hash);
         if (oh_unlikely(ref == 0))
             return OH_CLOSED;
-        found = oh_segment_find(oh_segment_of(ref), oh_segment_ref_groups(ref), key, entry, NULL) !=
+        found = oh_segment_find(oh_segment_of(ref), oh_segment_ref_shape(ref), key, entry, NULL) !=
                 OH_SLOT_NONE;
+        if (many && found)
+            oh_entry_set_version(entry);
         /* A value that write_many stored was loaded by acquire (V1), so this load sees Q2 at least.
          */
         if (oh_likely(oh_load_acquire(&t->many_sequence) == sequence))
             return found ? OH_OK : OH_NOT_FOUND;
     }
+}
+
+oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry) {
+    return get(t, key, false, entry);
+}
+
+oh_status_t oh_table_get_objects(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry) {
+    return get(t, key, true, entry);
 }
 
 /* --- Rebuilding --- */
@@ -195,9 +266,6 @@ static oh_segment_t *rebuilt(const oh_table_t *t, oh_segment_t *s, uint32_t extr
     return to;
 }
 
-/* Replaces s, locked, by a segment for the same hashes with room for extra more entries, which is
- * returned locked; s is unlocked and retired. NULL when memory is out or the table closed: s stays.
- */
 oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra,
                                oh_status_t *status) {
     oh_segment_move_t move = oh_segment_what_to_move(s);
@@ -281,7 +349,7 @@ oh_segment_t *oh_table_lock_segment(oh_table_t *t, uint32_t hash) {
         if (ref == 0)
             return NULL;
         oh_segment_t *s = oh_segment_of(ref);
-        oh_segment_prefetch(s, oh_segment_ref_groups(ref), hash);
+        oh_segment_prefetch(s, oh_segment_ref_shape(ref), hash);
         if (oh_unlikely(!oh_lock(&s->lock)) && s->contention < UINT8_MAX)
             s->contention++;
         if (oh_likely(!s->replaced))
@@ -291,23 +359,30 @@ oh_segment_t *oh_table_lock_segment(oh_table_t *t, uint32_t hash) {
 }
 
 oh_status_t oh_table_begin(oh_table_t *t, oh_write_t *w, const oh_key_t *key, bool room) {
-    oh_segment_t *s = oh_table_lock_segment(t, key->hash);
-    if (s == NULL)
-        return OH_CLOSED;
+    oh_segment_t *s;
+    oh_status_t status;
     w->retired = false;
-    if (room) {
+    for (;;) {
+        s = oh_table_lock_segment(t, key->hash);
+        if (s == NULL)
+            return OH_CLOSED;
+        if (!room)
+            break;
         /* Where the put will write: another processor may have it. */
         __builtin_prefetch(s->cells.oldest, 1);
-        oh_status_t status = OH_OK;
+        status = OH_OK;
         oh_segment_t *roomy = make_room(t, s, key->hash, &status);
-        /* Without memory for a rebuild the segment still serves while it has an EMPTY slot. */
-        if (roomy == NULL && (status == OH_CLOSED || s->used >= oh_segment_capacity(s))) {
-            oh_unlock(&s->lock);
-            return status;
-        }
         w->retired = roomy != s;
-        if (roomy != NULL)
+        if (roomy != NULL) {
             s = roomy;
+            break;
+        }
+        /* Without memory for a rebuild the segment still serves while it has an EMPTY slot. */
+        if (status == OH_ENOMEM && s->used < oh_segment_capacity(s))
+            break;
+        oh_unlock(&s->lock);
+        if (status != OH_BUSY)
+            return status;
     }
     w->segment = s;
     oh_segment_look(w, key);
@@ -348,10 +423,6 @@ void oh_table_end(oh_table_t *t, oh_write_t *w) {
 
 /* --- Walking --- */
 
-static uint64_t segment_end(const oh_segment_t *s) {
-    return (uint64_t)s->prefix + ((uint64_t)1 << (32 - s->depth));
-}
-
 uint32_t oh_table_scan_room(const oh_table_t *t, oh_position_t position) {
     const oh_segment_t *s = position < OH_POSITION_END ? segment_for(t, (uint32_t)position) : NULL;
     return s == NULL ? 0 : s->groups * OH_GROUP_SLOTS;
@@ -371,10 +442,14 @@ oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *en
         uint32_t form = oh_segment_meta(s, i) & OH_META_FORM;
         const oh_slot_t *slot = oh_segment_slot(s, i);
         oh_word_t value = oh_load_relaxed(&slot->value);
-        if (value != OH_WORD_NONE)
-            oh_segment_entry(form, oh_load_relaxed(&slot->key), value, &entries[n++]);
+        if (value == OH_WORD_NONE)
+            continue;
+        oh_segment_entry(form, oh_load_relaxed(&slot->key), value, &entries[n]);
+        if (s->many > 0)
+            oh_entry_set_version(&entries[n]);
+        n++;
     }
-    *position = segment_end(s);
+    *position = oh_segment_end(s);
     oh_unlock(&s->lock);
     *count = n;
     return OH_OK;
@@ -401,8 +476,8 @@ oh_status_t oh_table_size(const oh_table_t *t, oh_position_t *position, uint32_t
             __builtin_prefetch(ahead);
             __builtin_prefetch(&ahead->live);
         }
-        *size += oh_load_relaxed(&s->live);
-        *position = segment_end(s);
+        *size += oh_load_relaxed(&s->live) + oh_load_relaxed(&s->more);
+        *position = oh_segment_end(s);
     }
     *segments = n;
     return OH_OK;
@@ -418,11 +493,11 @@ oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_
         oh_segment_t *s = oh_table_lock_segment((oh_table_t *)t, (uint32_t)*position);
         if (s == NULL)
             return OH_CLOSED;
-        stats->size += oh_load_relaxed(&s->live);
+        stats->size += oh_load_relaxed(&s->live) + oh_load_relaxed(&s->more);
         stats->bytes += oh_segment_bytes(s);
         stats->segments++;
         stats->boxes += s->boxes;
-        *position = segment_end(s);
+        *position = oh_segment_end(s);
         oh_unlock(&s->lock);
     }
     return OH_OK;
@@ -435,9 +510,9 @@ bool oh_table_valid(oh_table_t *t) {
         if (s == NULL)
             return true;
         valid = s->depth <= OH_DEPTH_MAX &&
-                (s->prefix & (uint32_t)(segment_end(s) - 1 - s->prefix)) == 0 &&
+                (s->prefix & (uint32_t)(oh_segment_end(s) - 1 - s->prefix)) == 0 &&
                 s->prefix == position && oh_segment_valid(s, t->salt);
-        position = segment_end(s);
+        position = oh_segment_end(s);
         oh_unlock(&s->lock);
     }
     return valid;

@@ -18,7 +18,8 @@
  *   form 2 OBJECT   value is a whole object of which the key is a part
  *   form 3 BOX      value is a pointer to an oh_box_t: key and value in an arena of their own
  *   form 4 CELL     value is a pointer to an oh_cell_t: flat words; the key is the slot's, if it is
- *                   immediate, else it stands in the cell
+ *                   immediate, else it stands in the cell. Of a key with several objects the cell
+ *                   names these: oh_objects.h
  *   form 0, rest 8  a grave: a slot that will not be used again
  *
  * A slot belongs to one key for as long as its segment lives, so a reader that matched the key may
@@ -35,14 +36,15 @@
  *
  * Who may do what at once
  *
- *                  get   write, same segment   write, elsewhere   write_many   scan, close
- *   get            yes   yes                   yes                yes          yes
- *   write          yes   waits                 yes                waits        waits for the segment
- *   write_many     yes   waits                 yes                waits        waits for its segments
+ *                get   write, same segment   elsewhere   write_many   scan, next   clear, close
+ *   get          yes   yes                   yes         yes          yes          yes
+ *   write        yes   waits                 yes         waits        waits        yes
+ *   write_many   yes   waits                 yes         waits        waits        yes
  *
  * get is wait-free but for rebuilds, which cannot touch it, and write_many, whose commit makes it
  * look again. A writer holds one segment's lock for the length of its operation: microseconds. Lock
- * order: many_lock, then segments by ascending hash prefix, then directory_lock.
+ * order: many_lock, then segments by ascending hash prefix, then those of a bag's index, then
+ * directory_lock.
  *
  * Everybody is pinned (oh_epoch_pin) from before the call until the last use of a word or box that
  * it returned; the words stay readable until then, also after the entry was replaced or the table
@@ -62,13 +64,17 @@ struct oh_key;
 typedef struct {
     /* key is not immediate, and stands in arena */
     uint32_t (*hash)(void *arena, oh_word_t key, uint32_t salt);
-    bool (*equal)(oh_word_t a, oh_word_t b); /* neither is immediate */
-    void *(*arena_new)(void);                /* NULL when memory is out */
+    bool (*equal)(oh_word_t a, oh_word_t b);
+    void *(*arena_new)(void); /* NULL when memory is out */
     /* The copy's word, or OH_WORD_NONE. Terms already in the arena stay where they are. */
     oh_word_t (*arena_copy)(void *arena, oh_word_t term);
     void (*arena_free)(void *arena);
     /* The key of an object, with the table's tag. */
     oh_word_t (*object_key)(void *arena, oh_word_t object, uint32_t tag);
+    /* The flat form of a key that is not immediate: how many words, 0 if it has none. */
+    uint16_t (*flat)(void *arena, oh_word_t key, oh_word_t words[OH_CELL_WORDS_MAX]);
+    /* A total order of terms without a flat form; 0 where equal is true, and only there. */
+    int (*compare_exactly)(oh_word_t a, oh_word_t b);
     size_t arena_bytes; /* what an arena takes besides its terms, about */
     /* For oh_tree: the order of two keys of which one may be flat without a word, below, at or
      * above 0. Never asked of equal words. */
@@ -99,6 +105,7 @@ typedef struct {
     oh_word_t key;
     oh_word_t value;
     oh_form_t form;        /* VALUE, OBJECT or CELL */
+    bool value_immediate;  /* if true, it is; of a bag's objects only */
     const oh_box_t *box;   /* or NULL */
     const oh_cell_t *cell; /* of a CELL; then value is nothing, and key only if it is immediate */
 } oh_entry_t;
@@ -150,10 +157,26 @@ static inline uint32_t oh_hash_words(const oh_word_t *words, uint32_t count, uin
  * so that nobody can choose keys that collide. */
 oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt);
 
+/* A set has one object a key. A bag has several, each once; a duplicate bag has equal ones, too. What
+ * their entries hold, oh_objects.h says; get_objects, add and remove_object are for them. */
+typedef enum { OH_TABLE_SET, OH_TABLE_BAG, OH_TABLE_DUPLICATE_BAG } oh_table_type_t;
+
+oh_table_t *oh_table_new_typed(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt,
+                               oh_table_type_t type);
+
 /* Takes all entries away at once, for good: all later calls find the table closed. The entries'
  * memory is freed in the background. Any thread, also while others are in calls. False if closed
  * before. O(1). The caller is pinned. */
 bool oh_table_close(oh_table_t *t);
+
+/* Takes all entries away at once; the table stays open. Calls that are under way come before it or after
+ * it, each as a whole. The entries' memory is freed in the background. Any thread. OH_CLOSED, OH_ENOMEM: no
+ * change. O(1). The caller is pinned. */
+oh_status_t oh_table_clear(oh_table_t *t);
+
+/* Frees a table with all that it holds, at once. No other call may be under way, and none may come; nobody
+ * reads anything of it any more. O(n). */
+void oh_table_destroy(oh_table_t *t);
 
 /* Frees a closed table. No other call may be under way, and none may come. */
 void oh_table_free(oh_table_t *t);
@@ -168,6 +191,10 @@ static inline uint32_t oh_table_salt(const oh_table_t *t) {
 /* OH_OK and the entry, OH_NOT_FOUND or OH_CLOSED. Order: acquire; everything that came before the
  * entry's insertion is visible. */
 oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry);
+
+/* The same for tables with many objects a key: an entry that holds a bag has its version, as of the same
+ * instant. */
+oh_status_t oh_table_get_objects(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry);
 
 /* --- Writing: begin, look, put or remove at most once, end. --- */
 
@@ -198,6 +225,10 @@ typedef struct {
     oh_box_t *box;         /* for BOX; the table's once it is written */
     const oh_cell_t *cell; /* for CELL; begins with the key's flat form, if it is not immediate */
     bool rekey;            /* equal keys may look different: an entry takes the new key too */
+    /* for tables with many objects a key: see oh_table_new_bag */
+    uint32_t
+        value_hash; /* ops->hash of the value or object, if it is neither immediate nor in a cell */
+    bool box_kept;  /* set by the table: the box is in it */
     /* the table's own */
     oh_word_t arena_key, arena_value;
     uint32_t order;
@@ -213,14 +244,24 @@ oh_status_t oh_table_begin(oh_table_t *t, oh_write_t *w, const oh_key_t *key, bo
  * release. */
 oh_status_t oh_table_put(oh_table_t *t, oh_write_t *w, oh_item_t *item);
 
-/* Removes the entry found. Its words stay readable while the caller is pinned. Order: release. */
+/* In a bag, after begin with room: adds an object to those of its key, unless the table is no duplicate bag
+ * and has it. item->box_kept says whether the table took the box. OH_ENOMEM, OH_LIMIT: no change. Order:
+ * release. */
+oh_status_t oh_table_add(oh_table_t *t, oh_write_t *w, oh_item_t *item);
+
+/* In a bag: removes all objects that equal the item's; *count says how many. OH_ENOMEM: no change. Order:
+ * release. */
+oh_status_t oh_table_remove_object(oh_table_t *t, oh_write_t *w, const oh_item_t *item,
+                                   uint64_t *count);
+
+/* Removes the entry found, with all its objects. Its words stay readable while the caller is pinned. Order: release. */
 void oh_table_remove(oh_table_t *t, oh_write_t *w);
 
 /* Unlocks, and frees a little of what was retired. */
 void oh_table_end(oh_table_t *t, oh_write_t *w);
 
 /* Inserts or replaces the items as one change: no reader sees some of them and not the others. Of
- * items with the same key the last one counts. Reorders the array. With only_new, OH_EXISTS and no
+ * items with the same key the last one counts; in bags all do, in their order. Reorders the array. With only_new, OH_EXISTS and no
  * change if one of the keys is there. OH_CLOSED, OH_ENOMEM, OH_LIMIT (2^32 items): no change. When
  * OH_OK, all boxes are the table's, those of items that did not count included. Cost: about a put
  * each; other writers of the touched segments wait meanwhile. */
@@ -253,6 +294,20 @@ typedef struct {
     uint64_t segments;
     uint64_t boxes;
 } oh_table_stats_t;
+
+/* The entry whose key comes after the given one in the table's own order, which depends on nothing but
+ * the keys; NULL: the first. The key need not be there, so a traversal goes on whatever is deleted, and
+ * meets each entry that is in the table throughout exactly once. OH_NOT_FOUND at the end; OH_BUSY, unless
+ * patient, when too many empty segments lie in between (200 us); OH_CLOSED. Waits for a segment's writer.
+ */
+oh_status_t oh_table_next(oh_table_t *t, const oh_key_t *after, bool patient, oh_entry_t *entry);
+
+/* Copies the entries of the index-th slot, a small part of the table: four entries, on average, in a
+ * large one. OH_LIMIT if there are more than room; OH_NOT_FOUND if index is the number of slots,
+ * OH_BADARG beyond; OH_CLOSED. When the directory doubles there are twice as many slots: an entry stays
+ * in its slot or goes to a later one. */
+oh_status_t oh_table_slot(oh_table_t *t, uint64_t index, oh_entry_t *entries, uint32_t room,
+                          uint32_t *count);
 
 /* Adds to *stats what count segments from *position on hold. Exact if nobody writes. */
 oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_t count,

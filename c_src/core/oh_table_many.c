@@ -9,6 +9,7 @@
  */
 #include "oh_alloc.h"
 #include "oh_segment.h"
+#include "oh_table_bag.h"
 #include "oh_table_internal.h"
 
 #include <stdlib.h>
@@ -29,7 +30,9 @@ static bool same_key(const oh_table_t *t, const oh_key_t *a, const oh_key_t *b) 
 
 bool oh_many_old(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry, bool *found) {
     const oh_many_t *many = oh_load_acquire(&t->many);
-    if (many == NULL)
+    const oh_directory_t *d = oh_load_acquire(&t->directory); /* D1: pairs with D2 */
+    /* Once the table is cleared, what the keys held before is not for who looks into it now. */
+    if (many == NULL || d == NULL || d->generation != many->generation)
         return false;
     size_t low = 0, high = many->count;
     while (low < high) {
@@ -89,6 +92,14 @@ static void unlock_all(oh_item_t *items, size_t locked) {
             oh_unlock(&items[i].at.segment->lock);
 }
 
+/* False if the table is closed. */
+static bool get_generation(const oh_table_t *t, uint32_t *generation) {
+    const oh_directory_t *d = oh_load_acquire(&t->directory); /* D1: pairs with D2 */
+    if (d != NULL)
+        *generation = d->generation;
+    return d != NULL;
+}
+
 /* Locks every item's segment, ascending. Returns how many items got theirs. */
 static size_t lock_all(oh_table_t *t, oh_item_t *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -102,6 +113,15 @@ static size_t lock_all(oh_table_t *t, oh_item_t *items, size_t count) {
     return count;
 }
 
+/* Slots that the items from first to last need: one a key, which in a bag may have many. Where keys of one
+ * hash stand mixed, some count twice. */
+static uint32_t slots_for(const oh_table_t *t, const oh_item_t *items, size_t first, size_t last) {
+    uint32_t slots = 1;
+    for (size_t i = first + 1; i <= last; i++)
+        slots += !same_key(t, &items[i - 1].key, &items[i].key);
+    return slots;
+}
+
 /* Makes room for the items of each segment. */
 static oh_status_t make_room_all(oh_table_t *t, oh_item_t *items, size_t count) {
     oh_status_t status = OH_OK;
@@ -109,7 +129,7 @@ static oh_status_t make_room_all(oh_table_t *t, oh_item_t *items, size_t count) 
         if (!last_of_segment(items, count, i))
             continue;
         oh_segment_t *s = items[i].at.segment;
-        uint32_t more = (uint32_t)(i + 1 - first);
+        uint32_t more = slots_for(t, items, first, i);
         if (s->used + more > oh_segment_capacity(s)) {
             s = oh_table_rebuild(t, s, more, &status);
             if (s == NULL)
@@ -120,6 +140,25 @@ static oh_status_t make_room_all(oh_table_t *t, oh_item_t *items, size_t count) 
         first = i + 1;
     }
     return OH_OK;
+}
+
+/* Locks every item's segment, all of one generation, and makes room. On an error nothing is locked. */
+static oh_status_t lock_roomy(oh_table_t *t, oh_item_t *items, size_t count, uint32_t *generation) {
+    for (;;) {
+        oh_status_t status = OH_CLOSED;
+        size_t locked = 0;
+        if (get_generation(t, generation) && (locked = lock_all(t, items, count)) == count) {
+            uint32_t now;
+            status = !get_generation(t, &now) ? OH_CLOSED
+                     : now != *generation     ? OH_BUSY
+                                              : make_room_all(t, items, count);
+            if (status == OH_OK)
+                return OH_OK;
+        }
+        unlock_all(items, locked);
+        if (status != OH_BUSY)
+            return status;
+    }
 }
 
 /* Readers may meet the record after the caller's own term and words are gone: key's become those
@@ -154,6 +193,56 @@ static oh_status_t prepare(oh_table_t *t, oh_item_t *items, size_t count, bool o
     return OH_OK;
 }
 
+/* --- Tables with many objects a key: an edit for each key --- */
+
+static int by_hash_in_order(const void *a, const void *b) {
+    const oh_item_t *x = a, *y = b;
+    if (x->key.hash != y->key.hash)
+        return x->key.hash < y->key.hash ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void sort_in_order(oh_item_t *items, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        items[i].order = (uint32_t)i;
+    qsort(items, count, sizeof *items, by_hash_in_order);
+}
+
+/* The edit of the item's key, begun now or by an item before. Equal hashes stand together. */
+static oh_edit_t *edit_of(oh_table_t *t, oh_item_t *item, oh_edit_t *edits, size_t *count) {
+    for (size_t j = *count; j > 0 && edits[j - 1].w.key.hash == item->key.hash; j--)
+        if (same_key(t, &edits[j - 1].w.key, &item->key))
+            return &edits[j - 1];
+    oh_segment_look(&item->at, &item->key);
+    if (item->at.found)
+        oh_entry_set_version(&item->at.entry);
+    oh_edit_begin(&edits[*count], t, &item->at);
+    return &edits[(*count)++];
+}
+
+/* Prepares the edits and fills in what was there before. On an error nothing remains. */
+static oh_status_t prepare_edits(oh_table_t *t, oh_item_t *items, size_t count, bool only_new,
+                                 oh_edit_t *edits, oh_many_t *many) {
+    oh_status_t status = OH_OK;
+    size_t n = 0;
+    for (size_t i = 0; i < count && status == OH_OK; i++) {
+        oh_edit_t *e = edit_of(t, &items[i], edits, &n);
+        if (only_new && e->w.found)
+            status = OH_EXISTS;
+        else if ((status = oh_edit_add(e, &items[i])) == OH_EXISTS)
+            status = OH_OK;
+    }
+    for (size_t j = 0; j < n && status == OH_OK; j++) {
+        status = oh_edit_prepare(&edits[j]);
+        many->item[j] = (struct oh_many_old){edits[j].w.key, edits[j].w.entry, edits[j].w.found};
+        oh_edit_own_key(&edits[j], &many->item[j].key);
+    }
+    many->count = n;
+    for (size_t j = 0; j < n && status != OH_OK; j++)
+        oh_edit_abort(&edits[j]);
+    return status;
+}
+
 static void free_retired_many(oh_retired_t *retired) {
     oh_free(OH_CONTAINER_OF(retired, oh_many_t, retired));
 }
@@ -161,32 +250,45 @@ static void free_retired_many(oh_retired_t *retired) {
 oh_status_t oh_table_write_many(oh_table_t *t, oh_item_t *items, size_t count, bool only_new) {
     if (count > UINT32_MAX)
         return OH_LIMIT;
+    bool bag = t->type != OH_TABLE_SET;
     size_t all = count;
-    count = sort_items(t, items, all);
+    if (bag)
+        sort_in_order(items, count);
+    else
+        count = sort_items(t, items, all);
     size_t bytes = sizeof(oh_many_t) + count * sizeof(struct oh_many_old);
     oh_many_t *many = oh_alloc(bytes);
-    if (many == NULL)
+    oh_edit_t *edits = bag ? oh_alloc(count * sizeof *edits) : NULL;
+    if (many == NULL || (bag && edits == NULL)) {
+        oh_free(many);
+        oh_free(edits);
         return OH_ENOMEM;
+    }
     many->count = count;
 
     oh_lock(&t->many_lock);
-    oh_status_t status = OH_CLOSED;
-    size_t locked = lock_all(t, items, count);
-    if (locked == count && (status = make_room_all(t, items, count)) == OH_OK &&
-        (status = prepare(t, items, count, only_new, many)) == OH_OK) {
+    oh_status_t status = lock_roomy(t, items, count, &many->generation);
+    size_t locked = status == OH_OK ? count : 0;
+    if (status == OH_OK)
+        status = bag ? prepare_edits(t, items, count, only_new, edits, many)
+                     : prepare(t, items, count, only_new, many);
+    if (status == OH_OK) {
         uint64_t sequence = oh_load_relaxed(&t->many_sequence);
         oh_store_release(&t->many, many);
         oh_store_release(&t->many_sequence, sequence + 1); /* Q2: pairs with Q1 */
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; bag && i < many->count; i++)
+            oh_edit_commit(&edits[i]);
+        for (size_t i = 0; !bag && i < count; i++)
             oh_segment_store_item(&items[i].at, &items[i]);
         oh_store_release(&t->many_sequence, sequence + 2); /* Q3, the commit: pairs with Q1 */
         oh_store_release(&t->many, NULL);
     }
     unlock_all(items, locked);
     oh_unlock(&t->many_lock);
+    oh_free(edits);
     if (status == OH_OK) {
-        for (size_t i = count; i < all; i++)
-            if (items[i].box != NULL)
+        for (size_t i = bag ? 0 : count; i < all; i++)
+            if (items[i].box != NULL && !(bag && items[i].box_kept))
                 oh_box_free(items[i].box);
         oh_epoch_retire(&many->retired, bytes, free_retired_many);
         oh_reaper_hint();

@@ -300,12 +300,12 @@ static inline void oh_slot_entry(uint32_t meta, oh_word_t key, oh_word_t value, 
     uint32_t form = meta & OH_PAGE_FORM;
     if (form == OH_FORM_BOX) {
         const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
-        *entry = (oh_entry_t){box->key, box->value, box->form, box, NULL};
+        *entry = (oh_entry_t){.key = box->key, .value = box->value, .form = box->form, .box = box};
     } else if (form == OH_FORM_CELL) {
-        *entry = (oh_entry_t){key, OH_WORD_NONE, OH_FORM_CELL, NULL,
-                              (const oh_cell_t *)(uintptr_t)value};
+        *entry = (oh_entry_t){
+            .key = key, .form = OH_FORM_CELL, .cell = (const oh_cell_t *)(uintptr_t)value};
     } else {
-        *entry = (oh_entry_t){key, value, (oh_form_t)form, NULL, NULL};
+        *entry = (oh_entry_t){.key = key, .value = value, .form = (oh_form_t)form};
     }
 }
 

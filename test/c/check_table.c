@@ -309,6 +309,35 @@ START_TEST(a_closed_table_refuses_everything) {
 }
 END_TEST
 
+/* Again and again, also without memory for an empty directory. */
+START_TEST(a_cleared_table_is_empty_and_open) {
+    oh_table_t *t = oh_table_new(&fake_ops, 0, 1);
+    uint64_t number;
+    for (uint64_t round = 0; round < 4; round++) {
+        for (uint64_t i = 0; i < 5000; i++)
+            ck_assert_int_eq(fake_put(t, &fake_ops, fake_number(i), i, i % FAKE_SHAPES), OH_OK);
+        ck_assert(oh_epoch_pin());
+        for (suite_allocations_left = 0; suite_allocations_left < 2; suite_allocations_left++) {
+            long left = suite_allocations_left;
+            ck_assert_int_eq(oh_table_clear(t), OH_ENOMEM);
+            suite_allocations_left = left;
+        }
+        suite_allocations_left = SUITE_NO_LIMIT;
+        ck_assert_int_eq(oh_table_clear(t), OH_OK);
+        oh_epoch_unpin();
+        ck_assert_uint_eq(stats_of(t).size, 0);
+        ck_assert_uint_eq(stats_of(t).segments, 1);
+        ck_assert_int_eq(fake_get(t, &fake_ops, fake_number(1), &number), OH_NOT_FOUND);
+        ck_assert(oh_table_valid(t));
+    }
+    ck_assert(oh_epoch_pin());
+    ck_assert(oh_table_close(t));
+    ck_assert_int_eq(oh_table_clear(t), OH_CLOSED);
+    oh_epoch_unpin();
+    oh_table_free(t);
+}
+END_TEST
+
 START_TEST(new_fails_cleanly_without_memory) {
     for (long budget = 0; budget < 3; budget++) {
         suite_allocations_left = budget;
@@ -333,6 +362,7 @@ int main(void) {
     tcase_add_test(tests, write_many_writes_all_or_nothing);
     tcase_add_test(tests, survives_memory_running_out);
     tcase_add_test(tests, a_closed_table_refuses_everything);
+    tcase_add_test(tests, a_cleared_table_is_empty_and_open);
     tcase_add_test(tests, new_fails_cleanly_without_memory);
     suite_add_tcase(suite, tests);
     return suite_run(suite);

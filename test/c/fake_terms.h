@@ -106,6 +106,24 @@ static oh_word_t fake_object_key(void *arena, oh_word_t object, uint32_t tag) {
     return fake_pointer(object)->key;
 }
 
+static uint16_t fake_flat(void *arena, oh_word_t key, oh_word_t *words) {
+    (void)arena;
+    words[0] = fake_value(key);
+    return 1;
+}
+
+/* With the bad hash no key has a flat form. */
+static uint16_t fake_no_flat(void *arena, oh_word_t key, oh_word_t *words) {
+    (void)arena;
+    (void)key;
+    (void)words;
+    return 0;
+}
+
+static int fake_compare_exactly(oh_word_t a, oh_word_t b) {
+    return fake_value(a) < fake_value(b) ? -1 : fake_value(a) > fake_value(b);
+}
+
 /* The number of a key, which may be flat without a word. */
 static uint64_t fake_key_number(const oh_key_t *key) {
     return key->word == OH_WORD_NONE ? key->flat[0] : fake_value(key->word);
@@ -116,13 +134,15 @@ static int fake_compare(const oh_key_t *a, const oh_key_t *b) {
     return x < y ? -1 : x > y;
 }
 
-static const oh_term_ops_t fake_ops = {fake_hash, fake_equal,      fake_arena_new,
-                                       fake_copy, fake_arena_free, fake_object_key,
-                                       64,        fake_compare};
-static const oh_term_ops_t fake_bad_ops = {
-    fake_bad_hash,   fake_equal, fake_arena_new, fake_copy, fake_arena_free,
-    fake_object_key, 64,         fake_compare};
+#define FAKE_OPS(hash_, flat_)                                                                     \
+    {                                                                                              \
+        .hash = hash_, .equal = fake_equal, .arena_new = fake_arena_new, .arena_copy = fake_copy,  \
+        .arena_free = fake_arena_free, .object_key = fake_object_key, .flat = flat_,               \
+        .compare_exactly = fake_compare_exactly, .arena_bytes = 64, .compare = fake_compare        \
+    }
 
+static const oh_term_ops_t fake_ops = FAKE_OPS(fake_hash, fake_flat);
+static const oh_term_ops_t fake_bad_ops = FAKE_OPS(fake_bad_hash, fake_no_flat);
 /* --- A small map of numbers on a table, as a caller's glue would have it --- */
 
 /* How a test writes an entry. */
@@ -157,10 +177,13 @@ static inline oh_key_t fake_key(const oh_table_t *t, const oh_term_ops_t *ops, o
     return key;
 }
 
+/* Two bits of a tag are the table's, if it is a bag. */
+#define FAKE_TAG(number) (~(uint32_t)(number)&0x3fffffffu)
+
 /* Cells of several sizes, told by the number. */
 static inline const oh_cell_t *fake_cell(fake_draft_t *draft, const oh_key_t *key,
                                          uint64_t number) {
-    draft->tag = ~(uint32_t)number;
+    draft->tag = FAKE_TAG(number);
     draft->key_words = key->immediate ? 0 : 1;
     draft->words = (uint16_t)(draft->key_words + 1 + number % 5);
     for (uint32_t i = 0; i < draft->words; i++)
@@ -181,7 +204,7 @@ static inline uint64_t fake_entry_value(const oh_entry_t *entry) {
     if (cell == NULL)
         return fake_value(entry->value);
     uint64_t number = cell->word[cell->key_words];
-    if (cell->tag != ~(uint32_t)number || cell->words != cell->key_words + 1 + number % 5)
+    if (cell->tag != FAKE_TAG(number) || cell->words != cell->key_words + 1 + number % 5)
         abort();
     for (uint32_t i = cell->key_words; i < cell->words; i++)
         if (cell->word[i] != number)

@@ -52,6 +52,9 @@
          store_get/3, store_fetch/2]).
 -export([store_insert/2, store_insert_new/2, store_put/3, store_delete_key/2, store_take/2,
          store_update_counter/3, store_replace/3]).
+%% store: traversal, bags
+-export([store_slot/2, store_delete_object/2, store_delete_all_objects/1, store_update_element/3,
+         store_safe_fixtable/3, store_fixed/1]).
 
 %% ordered sets
 -export([store_first/1, store_last/1, store_next/2, store_prev/2, store_first_lookup/1,
@@ -293,6 +296,12 @@ store_delete_key(_Store, _Key) -> ?STUB.
 store_take(_Store, _Key) -> ?STUB.
 store_update_counter(_Store, _Key, _Operation) -> ?STUB.
 store_replace(_Store, _Old, _New) -> ?STUB.
+store_slot(_Store, _Index) -> ?STUB.
+store_delete_object(_Store, _Object) -> ?STUB.
+store_delete_all_objects(_Store) -> ?STUB.
+store_update_element(_Store, _Key, _Elements) -> ?STUB.
+store_safe_fixtable(_Store, _Fix, _Now) -> ?STUB.
+store_fixed(_Store) -> ?STUB.
 
 %% ordered sets
 store_first(_Store) -> ?STUB.

@@ -1,8 +1,9 @@
 %% @doc Tables of Erlang terms outside the process heaps, with ETS's names and semantics and lock-free
 %% reads.
 %%
-%% A table of type `set' or `ordered_set': one object a key, keys compared by `=:=', in an ordered set by
-%% `=='. Objects are tuples; `keypos' says which
+%% A table of type `set' or `ordered_set' has one object a key, of type `bag' several, each once, of type
+%% `duplicate_bag' equal ones, too; in both, the objects of a key stay in the order of their insertion. Keys are
+%% compared by `=:=', in an ordered set by `=='; objects by `=:='. Objects are tuples; `keypos' says which
 %% element is the key. Functions, return values and errors are those of {@link //stdlib/ets. ets}.
 %%
 %% <ul>
@@ -11,8 +12,8 @@
 %% <li>A write locks the part of the table that its key belongs to, some hundred neighbours, for about a
 %%     microsecond. Each write is atomic and isolated; inserting a list is one change.</li>
 %% <li>A table grows and shrinks in steps of some ten microseconds, whatever its size.</li>
-%% <li>No call holds a scheduler for long: terms beyond about 64 KB, and lists beyond 500 objects, are
-%%     handled on a dirty scheduler.</li>
+%% <li>No call holds a scheduler for long: terms beyond about 64 KB, lists beyond 500 objects, and reads of
+%%     more than 4,000 objects of a key are handled on a dirty scheduler.</li>
 %% <li>A table belongs to the process that made it, may be given away ({@link give_away/3}) or inherited
 %%     (`{heir, Pid, Data}'), and goes when its owner ends without an heir, as in ETS. `protected' (the
 %%     default) lets others read, `private' does not. The notice of the owner's end may come a little
@@ -30,6 +31,8 @@
 %% objects
 -export([delete/2, insert/2, insert_new/2, lookup/2, lookup_element/3, lookup_element/4, member/2,
          take/2, update_counter/3, update_counter/4, tab2list/1]).
+-export([slot/2, safe_fixtable/2, foldl/3, foldr/3, delete_object/2, delete_all_objects/1,
+         update_element/3, update_element/4]).
 -export([put/3, get/2, get/3, fetch/2, replace/3, remove/2, scan/2]).
 %% files, dets, queries, looking by hand
 -export([tab2file/2, tab2file/3, file2tab/1, file2tab/2, tabfile_info/1, from_dets/2, to_dets/2,
@@ -79,7 +82,7 @@
 %%
 %% Options, as for `ets:new/2':
 %% <ul>
-%% <li>`set' (default) or `ordered_set'.</li>
+%% <li>`set' (default), `ordered_set', `bag' or `duplicate_bag'.</li>
 %% <li>`public', `protected' (default) or `private'.</li>
 %% <li>`named_table': the table goes by its name and needs no reference anywhere. `badarg' if the name is
 %%     taken.</li>
@@ -257,7 +260,8 @@ items() ->
      name, size, node, named_table, type, keypos, protection].
 
 %% @doc One item of {@link info/1}; also `segments', the parts that the table consists of, and
-%% `large_objects', those with an environment of their own. `badarg' for an unknown item.
+%% `large_objects', those with an environment of their own; and `fixed', `safe_fixed_monotonic_time' and
+%% `safe_fixed': see {@link safe_fixtable/2}. `badarg' for an unknown item.
 -spec info(table(), Item :: atom()) -> term() | undefined.
 info(Table, size) ->
     try size(Table, 0, 0) catch ?EXPLAINED([Table, size]) end;
@@ -268,6 +272,9 @@ info(_Item, _Table, undefined) ->
     undefined;
 info(node, _Table, _Properties) ->
     node();
+info(Item, _Table, #{id := Id})
+  when Item =:= fixed; Item =:= safe_fixed_monotonic_time; Item =:= safe_fixed ->
+    fixed(Item, offheap_nif:store_fixed(Id));
 info(Item, _Table, #{id := Id}) when Item =:= memory; Item =:= segments; Item =:= large_objects ->
     case stats(Id) of
         undefined -> undefined;
@@ -326,13 +333,14 @@ id(Table) ->
 
 %% --- Objects ---
 
-%% @doc Deletes the object with key `Key', if there is one.
+%% @doc Deletes the objects with key `Key', if there are any, all at once. Takes constant time.
 -spec delete(store(), Key :: term()) -> true.
 delete(Store, Key) ->
     try offheap_nif:store_delete_key(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc Inserts an object, or a list of objects as one atomic and isolated change: no reader sees some of
-%% them and not the others. An object replaces the one with the same key.
+%% them and not the others. An object replaces the one with the same key; in a bag it joins those with the
+%% same key, in a `bag' only if no equal one is there. Takes constant time an object, however many the key has.
 -spec insert(store(), Object | [Object]) -> true when Object :: tuple().
 insert(Store, Objects) ->
     case offheap_nif:store_insert(Store, Objects) of
@@ -345,13 +353,14 @@ insert(Store, Objects) ->
 insert_new(Store, Objects) ->
     try offheap_nif:store_insert_new(Store, Objects) catch ?EXPLAINED([Store, Objects]) end.
 
-%% @doc The object with key `Key', in a list, or an empty list.
+%% @doc The objects with key `Key', in a list, in the order of their insertion: of a set at most one. All are
+%% as of the same instant.
 -spec lookup(store(), Key :: term()) -> [tuple()].
 lookup(Store, Key) ->
     try offheap_nif:store_lookup(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
-%% @doc The element at `Position' of the object with key `Key'; only this element is copied. Raises `badarg'
-%% if there is no such object or element.
+%% @doc The element at `Position' of the object with key `Key', in a bag the list of those of all its objects;
+%% only this element is copied. Raises `badarg' if there is no such object or element.
 -spec lookup_element(store(), Key :: term(), Position :: pos_integer()) -> term().
 lookup_element(Store, Key, Position) ->
     try
@@ -374,7 +383,7 @@ lookup_element(Store, Key, Position, Default) ->
 member(Store, Key) ->
     try offheap_nif:store_member(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
-%% @doc Deletes the object with key `Key' and returns it in a list.
+%% @doc Deletes the objects with key `Key' and returns them in a list.
 -spec take(store(), Key :: term()) -> [tuple()].
 take(Store, Key) ->
     try offheap_nif:store_take(Store, Key) catch ?EXPLAINED([Store, Key]) end.
@@ -383,7 +392,7 @@ take(Store, Key) ->
 %% new values for a list of operations. `Increment' alone means the element after the key. If an operation
 %% with a threshold passes it, upwards or for a negative increment downwards, the element becomes
 %% `SetValue'. Raises `badarg', and changes nothing, if there is no such object, an element is not an
-%% integer or is the key.
+%% integer or is the key, or for a bag.
 -spec update_counter(store(), Key :: term(), Increment :: integer() | update_op() | [update_op()]) ->
           integer() | [integer()].
 update_counter(Store, Key, Operation) ->
@@ -413,7 +422,7 @@ update_counter(Store, Key, Operation, Default) ->
 %% Lists, integers beyond 64 bits, defaults and errors: computed here, stored by compare-and-swap.
 count(Table, Key, Operation, Default) ->
     Store = id(Table),
-    KeyPos = keypos(Store),
+    KeyPos = set_keypos(Store),
     Operations = case Operation of
                      Increment when is_integer(Increment) -> [{KeyPos + 1, Increment}];
                      Tuple when is_tuple(Tuple) -> [Tuple];
@@ -431,6 +440,13 @@ keypos(Store) ->
         undefined -> error(badarg)
     end.
 
+%% The key's place, in a table with one object a key.
+set_keypos(Store) ->
+    case properties(Store) of
+        #{type := Type, keypos := KeyPos} when Type =:= set; Type =:= ordered_set -> KeyPos;
+        _ -> error(badarg)
+    end.
+
 count_loop(Store, Key, KeyPos, Operations, Default) ->
     {Present, Object} = counter_object(Store, Key, KeyPos, Default),
     verify(Operations, Object, KeyPos),
@@ -445,16 +461,9 @@ count_loop(Store, Key, KeyPos, Operations, Default) ->
     end.
 
 counter_object(Store, Key, KeyPos, Default) ->
-    case offheap_nif:store_lookup(Store, Key) of
-        [Object] ->
-            {true, Object};
-        [] ->
-            case Default of
-                {default, Tuple} when tuple_size(Tuple) >= KeyPos ->
-                    {false, setelement(KeyPos, Tuple, Key)};
-                _ ->
-                    error(badarg)
-            end
+    case object_or_default(Store, Key, KeyPos, Default) of
+        none -> error(badarg);
+        Object -> Object
     end.
 
 %% All operations are checked against the object as it is before any is done.
@@ -505,7 +514,7 @@ tab2list(Store, Position, Objects) ->
     {Next, More} = offheap_nif:store_scan(Store, Position, Objects),
     tab2list(Store, Next, More).
 
-%% @doc Deletes the object if it is what the table holds (`=:='): compare-and-delete. Returns whether it did.
+%% @doc The same as {@link delete_object/2}, but returns whether the object was there: compare-and-delete.
 -spec remove(table(), Object :: tuple()) -> boolean().
 remove(Store, Object) ->
     try offheap_nif:store_remove(Store, Object) catch ?EXPLAINED([Store, Object]) end.
@@ -525,7 +534,7 @@ scan(Store, Position) ->
         ?EXPLAINED([Store, Position])
     end.
 
-%% @doc Stores `{Key, Value}'. Only for tables with `keypos' 1.
+%% @doc Stores `{Key, Value}'. Only for sets with `keypos' 1.
 -spec put(store(), Key :: term(), Value :: term()) -> ok.
 put(Store, Key, Value) ->
     case offheap_nif:store_put(Store, Key, Value) of
@@ -538,7 +547,8 @@ put(Store, Key, Value) ->
 get(Store, Key) ->
     try offheap_nif:store_get(Store, Key, undefined) catch ?EXPLAINED([Store, Key]) end.
 
-%% @doc The value stored for `Key', or `Default'. Raises `badarg' if the object is not of two elements.
+%% @doc The value stored for `Key', or `Default'. Raises `badarg' if the object is not of two elements, or for
+%% a bag.
 -spec get(store(), Key :: term(), Default) -> Value :: term() | Default.
 get(Store, Key, Default) ->
     try offheap_nif:store_get(Store, Key, Default) catch ?EXPLAINED([Store, Key, Default]) end.
@@ -549,58 +559,211 @@ fetch(Store, Key) ->
     try offheap_nif:store_fetch(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
 %% @doc Replaces the object `Old' by `New', which must have the same key, if it is what the table holds
-%% (`=:='): compare-and-swap. Returns whether it did.
+%% (`=:='): compare-and-swap. Returns whether it did. Only for sets.
 -spec replace(store(), Old :: tuple(), New :: tuple()) -> boolean().
 replace(Store, Old, New) ->
     try offheap_nif:store_replace(Store, Old, New) catch ?EXPLAINED([Store, Old, New]) end.
 
-%% --- Ordered sets ---
+%% --- Traversal ---
 
 %% Objects that one call of the library gives; tests of chunks go by it.
 -define(CHUNK, 500).
 
-%% @doc The smallest key of an ordered set, or `` '$end_of_table' ''. Takes one look-up. Raises `badarg' for
-%% a table of another type, as all functions from here on.
+%% @doc The first key, or `` '$end_of_table' '': of an ordered set the smallest one, elsewhere in an order that
+%% only the table knows.
+%%
+%% A loop of `first/1' and {@link next/2} meets each key that is in the table throughout exactly once, in
+%% order, whatever is inserted and deleted meanwhile and however the table grows; keys that come or go
+%% meanwhile are met once or not at all. No {@link safe_fixtable/2} is needed. A step takes constant time,
+%% in an ordered set that of a look-up.
 -spec first(table()) -> Key :: term() | '$end_of_table'.
 first(Store) ->
     try offheap_nif:store_first(Store) catch ?EXPLAINED([Store]) end.
 
-%% @doc The largest key, or `` '$end_of_table' ''.
+%% @doc The largest key, or `` '$end_of_table' ''. A table without an order of keys is traversed in one direction
+%% only, as in ETS: of it, this is {@link first/1}, and {@link prev/2} is {@link next/2}.
 -spec last(table()) -> Key :: term() | '$end_of_table'.
 last(Store) ->
     try offheap_nif:store_last(Store) catch ?EXPLAINED([Store]) end.
 
-%% @doc The smallest key above `Key', which need not be in the table, or `` '$end_of_table' ''. A traversal
-%% by `next/2' gives each key that is in the table throughout exactly once, in order, whatever else comes
-%% and goes meanwhile.
+%% @doc The key after `Key', which need not be in the table (any more), or `` '$end_of_table' ''. ETS raises
+%% `badarg' for such a key, unless the table is ordered or fixed.
 -spec next(table(), Key :: term()) -> Next :: term() | '$end_of_table'.
 next(Store, Key) ->
     try offheap_nif:store_next(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
-%% @doc The largest key below `Key', which need not be in the table, or `` '$end_of_table' ''.
+%% @doc The key before `Key', which need not be in the table, or `` '$end_of_table' ''.
 -spec prev(table(), Key :: term()) -> Prev :: term() | '$end_of_table'.
 prev(Store, Key) ->
     try offheap_nif:store_prev(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
-%% @doc The smallest key and its object in a list, as of one instant, or `` '$end_of_table' ''.
+%% @doc As {@link first/1}, with the key's objects in a list, all as of one instant.
 -spec first_lookup(table()) -> {Key :: term(), [tuple()]} | '$end_of_table'.
 first_lookup(Store) ->
     try offheap_nif:store_first_lookup(Store) catch ?EXPLAINED([Store]) end.
 
-%% @doc The largest key and its object.
+%% @doc As {@link last/1}, with the key's objects.
 -spec last_lookup(table()) -> {Key :: term(), [tuple()]} | '$end_of_table'.
 last_lookup(Store) ->
     try offheap_nif:store_last_lookup(Store) catch ?EXPLAINED([Store]) end.
 
-%% @doc The smallest key above `Key' and its object.
+%% @doc As {@link next/2}, with the objects of the key it comes to.
 -spec next_lookup(table(), Key :: term()) -> {Next :: term(), [tuple()]} | '$end_of_table'.
 next_lookup(Store, Key) ->
     try offheap_nif:store_next_lookup(Store, Key) catch ?EXPLAINED([Store, Key]) end.
 
-%% @doc The largest key below `Key' and its object.
+%% @doc As {@link prev/2}, with the objects of the key it comes to.
 -spec prev_lookup(table(), Key :: term()) -> {Prev :: term(), [tuple()]} | '$end_of_table'.
 prev_lookup(Store, Key) ->
     try offheap_nif:store_prev_lookup(Store, Key) catch ?EXPLAINED([Store, Key]) end.
+
+%% @doc The objects of the `Index'-th slot, from 0 on: a few keys of the table. `'$end_of_table'' for the
+%% number of slots; `badarg' beyond. When the table grows to twice as many slots, an object stays where it
+%% is or goes to a later slot, so who goes through the slots upwards misses nothing and may meet an object
+%% twice. The slots of an ordered set are its objects, in order.
+-spec slot(store(), Index :: non_neg_integer()) -> [tuple()] | '$end_of_table'.
+slot(Store, Index) ->
+    try
+        case properties(Store) of
+            #{id := Id, type := ordered_set} -> ordered_slot(Id, Index);
+            _ -> offheap_nif:store_slot(Store, Index)
+        end
+    catch
+        ?EXPLAINED([Store, Index])
+    end.
+
+ordered_slot(Store, Index) ->
+    case offheap_nif:store_nth(Store, Index) of
+        [] ->
+            Index =:= size(Store, 0, 0) orelse error(badarg),
+            '$end_of_table';
+        Objects ->
+            Objects
+    end.
+
+%% @doc Notes that the caller has fixed the table, or has it no longer. Traversals are safe without, so this
+%% changes nothing but what {@link info/2} shows: `fixed', a boolean; `safe_fixed_monotonic_time', `false' or
+%% since when the table has been fixed, in native time units, and by which processes how often. A process's
+%% fixes end with it.
+-spec safe_fixtable(store(), Fix :: boolean()) -> true.
+safe_fixtable(Store, Fix) ->
+    try
+        offheap_nif:store_safe_fixtable(Store, Fix, erlang:monotonic_time())
+    catch
+        ?EXPLAINED([Store, Fix])
+    end.
+
+fixed(fixed, Fixed) ->
+    Fixed =/= false;
+fixed(_, false) ->
+    false;
+fixed(safe_fixed_monotonic_time, Fixed) ->
+    Fixed;
+fixed(safe_fixed, {Since, Processes}) ->
+    Time = erlang:convert_time_unit(Since + erlang:time_offset(), native, microsecond),
+    Seconds = Time div 1000000,
+    {{Seconds div 1000000, Seconds rem 1000000, Time rem 1000000}, Processes}.
+
+%% @doc Calls `Fun(Object, Acc)' for every object: of an ordered set in order, elsewhere in no order but that of
+%% insertion among objects of one key. Every object that is in the table throughout the call is given exactly once.
+-spec foldl(fun((Object :: tuple(), Acc) -> Acc), Acc, store()) -> Acc when Acc :: term().
+foldl(Fun, Acc, Store) -> fold(fun lists:foldl/3, Fun, Acc, id(Store), 0).
+
+%% @doc The same from the last object of an ordered set on. A table without an order of keys has one direction
+%% only.
+-spec foldr(fun((Object :: tuple(), Acc) -> Acc), Acc, store()) -> Acc when Acc :: term().
+foldr(Fun, Acc, Store) -> fold(fun lists:foldr/3, Fun, Acc, id(Store), last).
+
+fold(_Fold, _Fun, Acc, _Store, done) ->
+    Acc;
+fold(Fold, Fun, Acc, Store, Position) ->
+    {Next, Objects} = offheap_nif:store_scan(Store, Position, []),
+    fold(Fold, Fun, Fold(Fun, Acc, Objects), Store, Next).
+
+%% --- Objects and elements ---
+
+%% @doc Deletes the object, if it is in the table as a whole: another one with the same key stays. From a
+%% `duplicate_bag', all that equal it. Takes constant time, however many objects the key has.
+-spec delete_object(store(), Object :: tuple()) -> true.
+delete_object(Store, Object) ->
+    try offheap_nif:store_delete_object(Store, Object) catch ?EXPLAINED([Store, Object]) end.
+
+%% @doc Deletes all objects, atomically and isolated. Takes constant time: their memory is freed in the
+%% background.
+-spec delete_all_objects(store()) -> true.
+delete_all_objects(Store) ->
+    try offheap_nif:store_delete_all_objects(Store) catch ?EXPLAINED([Store]) end.
+
+%% @doc Sets elements of the object with key `Key', all at once. `false' if there is none. Raises `badarg', and
+%% changes nothing, if an element is not there or is the key, or for a bag.
+-spec update_element(store(), Key :: term(), Element | [Element]) -> boolean()
+              when Element :: {Position :: pos_integer(), Value :: term()}.
+update_element(Store, Key, Elements) ->
+    try
+        case offheap_nif:store_update_element(Store, Key, Elements) of
+            general -> set_elements(Store, Key, Elements, none);
+            Done -> Done
+        end
+    catch
+        ?EXPLAINED([Store, Key, Elements])
+    end.
+
+%% @doc The same; a key that is not there begins as `Default', an object whose key is replaced by `Key'. (ETS
+%% has it from OTP 27 on.)
+-spec update_element(store(), Key :: term(), Element | [Element], Default :: tuple()) -> true
+              when Element :: {Position :: pos_integer(), Value :: term()}.
+update_element(Store, Key, Elements, Default) ->
+    try
+        is_tuple(Default) orelse error(badarg),
+        case offheap_nif:store_update_element(Store, Key, Elements) of
+            true -> true;
+            _ -> set_elements(Store, Key, Elements, {default, Default})
+        end
+    catch
+        ?EXPLAINED([Store, Key, Elements, Default])
+    end.
+
+set_elements(Table, Key, Elements, Default) ->
+    Store = id(Table),
+    List = case is_tuple(Elements) of
+               true -> [Elements];
+               false -> Elements
+           end,
+    set_elements(Store, Key, set_keypos(Store), List, Default).
+
+%% What the emulator must do: computed here, stored by compare-and-swap.
+set_elements(Store, Key, KeyPos, Elements, Default) ->
+    case object_or_default(Store, Key, KeyPos, Default) of
+        none ->
+            false;
+        {Present, Object} ->
+            New = set_elements(Elements, Object, KeyPos),
+            Stored = case Present of
+                         true -> offheap_nif:store_replace(Store, Object, New);
+                         false -> offheap_nif:store_insert_new(Store, New)
+                     end,
+            Stored orelse set_elements(Store, Key, KeyPos, Elements, Default)
+    end.
+
+set_elements([{Position, Value} | Elements], Object, KeyPos)
+  when is_integer(Position), Position > 0, Position =/= KeyPos, Position =< tuple_size(Object) ->
+    set_elements(Elements, setelement(Position, Object, Value), KeyPos);
+set_elements([], Object, _KeyPos) ->
+    Object;
+set_elements(_, _Object, _KeyPos) ->
+    error(badarg).
+
+%% The object that is there, or the default with the key; none if there is neither.
+object_or_default(Store, Key, KeyPos, Default) ->
+    case {offheap_nif:store_lookup(Store, Key), Default} of
+        {[Object], _} -> {true, Object};
+        {[], none} -> none;
+        {[], {default, Tuple}} when tuple_size(Tuple) >= KeyPos ->
+            {false, setelement(KeyPos, Tuple, Key)};
+        _ -> error(badarg)
+    end.
+
+%% --- Ordered sets: `badarg' for a table of another type ---
 
 %% @doc How many objects have keys smaller than `Key', which need not be in the table: the position of its
 %% object in order, counted from 0. Exact if nobody writes meanwhile. Takes about a microsecond in a million

@@ -32,7 +32,7 @@ access(Function) ->
     case lists:member(Function, [lookup, lookup_element, member, tab2list, get, fetch, scan, table,
                                  select, select_reverse, select_count, select_plan, match,
                                  match_object, first, last, next, prev, first_lookup, last_lookup,
-                                 next_lookup, prev_lookup, rank, nth, slice, range]) of
+                                 next_lookup, prev_lookup, slot, safe_fixtable, rank, nth, slice, range]) of
         true -> read;
         false -> write
     end.

@@ -280,16 +280,8 @@ reader(Id, Position) ->
     end.
 
 init(Table, Fun) ->
-    empty(Table, start),
+    offheap_store:delete_all_objects(Table),
     init_next(Table, Fun(read)).
-
-empty(_Table, done) ->
-    true;
-empty(Table, Position) ->
-    KeyPos = offheap_store:info(Table, keypos),
-    {Objects, Next} = offheap_store:scan(Table, Position),
-    _ = [offheap_store:delete(Table, element(KeyPos, Object)) || Object <- Objects],
-    empty(Table, Next).
 
 init_next(_Table, end_of_input) ->
     true;

@@ -12,7 +12,8 @@
 
 %% {Store, Compiled, Limit, Position, Keys}; of a continuation that came from elsewhere Compiled is a
 %% stale reference.
--opaque continuation() :: {offheap_store:store(), Compiled :: reference(), Limit :: pos_integer(),
+-opaque continuation() :: offheap_store_select_bag:continuation()
+                        | {offheap_store:store(), Compiled :: reference(), Limit :: pos_integer(),
                            Position :: non_neg_integer() | done, Keys :: [term()]}.
 
 -type plan() :: {keys, [Key :: term()]} | scan.
@@ -22,17 +23,22 @@
 %% --- Reads ---
 
 select(Store, MatchSpec) when is_list(MatchSpec) ->
-    step(Store, MatchSpec, select, 0, 0, [], []);
+    run(Store, MatchSpec, select, []);
 select(_Store, _MatchSpec) ->
     error(badarg).
 
 select(Store, MatchSpec, Limit) when is_list(MatchSpec), ?IS_LIMIT(Limit) ->
-    chunk(Store, MatchSpec, Limit, 0, []);
+    case offheap_store_select_bag:is_bag(Store) of
+        true -> offheap_store_select_bag:select(Store, MatchSpec, Limit);
+        false -> chunk(Store, MatchSpec, Limit, 0, [])
+    end;
 select(_Store, _MatchSpec, _Limit) ->
     error(badarg).
 
 select('$end_of_table') ->
     '$end_of_table';
+select({bag, _, _, _, _, _} = Continuation) ->
+    offheap_store_select_bag:select(Continuation);
 select({Store, Compiled, Limit, Position, Keys})
   when is_reference(Compiled), ?IS_LIMIT(Limit), is_list(Keys) ->
     chunk(Store, Compiled, Limit, Position, Keys);
@@ -45,7 +51,7 @@ match_object(Store, Pattern) -> select(Store, [{Pattern, [], ['$_']}]).
 match_object(Store, Pattern, Limit) -> select(Store, [{Pattern, [], ['$_']}], Limit).
 
 count(Store, MatchSpec) when is_list(MatchSpec) ->
-    step(Store, MatchSpec, count, 0, 0, [], 0);
+    run(Store, MatchSpec, count, 0);
 count(_Store, _MatchSpec) ->
     error(badarg).
 
@@ -62,7 +68,7 @@ chunk(Store, Spec, Limit, Position, Keys) ->
 %% --- Writes ---
 
 delete(Store, MatchSpec) when is_list(MatchSpec) ->
-    step(Store, MatchSpec, delete, 0, 0, [], 0);
+    run(Store, MatchSpec, delete, 0);
 delete(_Store, _MatchSpec) ->
     error(badarg).
 
@@ -72,9 +78,15 @@ match_delete(Store, Pattern) ->
 
 replace(Store, MatchSpec) ->
     KeyPos = keypos(Store),
-    case keeps_keys(MatchSpec, KeyPos) of
+    case keeps_keys(MatchSpec, KeyPos) andalso not offheap_store_select_bag:is_bag(Store) of
         true -> step(Store, MatchSpec, replace, 0, 0, [], 0);
         false -> error(badarg)
+    end.
+
+run(Store, MatchSpec, Mode, Results) ->
+    case offheap_store_select_bag:is_bag(Store) of
+        true -> offheap_store_select_bag:run(Store, MatchSpec, Mode, Results);
+        false -> step(Store, MatchSpec, Mode, 0, 0, [], Results)
     end.
 
 %% --- Steps ---
@@ -227,6 +239,8 @@ is_variable(_) ->
 
 repair('$end_of_table', _MatchSpec) ->
     '$end_of_table';
+repair({bag, _, _, _, _, _} = Continuation, _MatchSpec) ->
+    Continuation;
 repair({Store, Compiled, Limit, Position, Keys} = Continuation, MatchSpec)
   when is_reference(Compiled), ?IS_LIMIT(Limit), is_list(Keys) ->
     try offheap_nif:store_match_source(Compiled) of

@@ -15,7 +15,7 @@ RESOURCE(payload, 2)
 RESOURCE(buffer, 2)
 RESOURCE(waiter, 1)
 RESOURCE(file, 1)
-RESOURCE(store, 4)
+RESOURCE(store, 5)
 
 /* counters */
 RESOURCE(counters, 1)

@@ -22,7 +22,10 @@ static void free_index(const store_t *s) {
 oh_status_t store_new_index(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt) {
     bool ordered = s->type == STORE_ORDERED_SET;
     s->entry = NULL;
-    s->table = ordered ? NULL : oh_table_new(&store_ops, s->keypos, salt);
+    const oh_table_type_t type = s->type == STORE_BAG             ? OH_TABLE_BAG
+                                 : s->type == STORE_DUPLICATE_BAG ? OH_TABLE_DUPLICATE_BAG
+                                                                  : OH_TABLE_SET;
+    s->table = ordered ? NULL : oh_table_new_typed(&store_ops, s->keypos, salt, type);
     s->tree = ordered ? oh_tree_new(&store_ops, s->keypos) : NULL;
     if (s->table == NULL && s->tree == NULL)
         return OH_ENOMEM;
@@ -51,6 +54,7 @@ static void store_destroy(ErlNifEnv *env, void *obj) {
     store_t *s = obj;
     store_free_index(s, OH_LIST_STORES);
     store_free_heir(oh_load_relaxed(&s->heir));
+    store_fixes_end(&s->fixes);
 }
 
 ErlNifResourceTypeInit nif_type_init_store = {
@@ -73,6 +77,10 @@ static bool get_type(ERL_NIF_TERM term, store_type_t *out) {
         *out = STORE_SET;
     else if (enif_is_identical(term, nif_atom.ordered_set))
         *out = STORE_ORDERED_SET;
+    else if (enif_is_identical(term, nif_atom.bag))
+        *out = STORE_BAG;
+    else if (enif_is_identical(term, nif_atom.duplicate_bag))
+        *out = STORE_DUPLICATE_BAG;
     else
         return false;
     return true;

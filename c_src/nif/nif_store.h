@@ -13,7 +13,9 @@
 #include "nif_order.h"
 #include "nif_size.h"
 
+#include "../core/oh_lock.h"
 #include "../core/oh_names.h"
+#include "../core/oh_objects.h"
 #include "../core/oh_table.h"
 #include "../core/oh_tree.h"
 
@@ -25,6 +27,8 @@
 #define STORE_SHARED_WORDS 512
 /* Objects in one list that are inserted where the caller is. */
 #define STORE_INLINE_OBJECTS 500
+/* Objects that are read, copied or walked in one call where the caller is: some 200 us. */
+#define STORE_INLINE_READS 4000
 
 typedef enum { STORE_SET, STORE_ORDERED_SET, STORE_BAG, STORE_DUPLICATE_BAG } store_type_t;
 typedef enum { STORE_PUBLIC, STORE_PROTECTED, STORE_PRIVATE } store_protection_t;
@@ -43,6 +47,15 @@ typedef struct {
     ERL_NIF_TERM data;
     bool dead; /* guarded by the table's lock */
 } store_heir_t;
+
+typedef struct store_fixer store_fixer_t;
+
+/* Who has fixed the table: nif_store_fix.c. */
+typedef struct {
+    oh_lock_t lock; /* guards the rest */
+    store_fixer_t *first;
+    ErlNifSInt64 since; /* Erlang's monotonic time, native */
+} store_fixes_t;
 
 /*
  * A table's resource. Its life, who owns it and who inherits it: nif_store_owner.c.
@@ -65,7 +78,13 @@ typedef struct {
     oh_lock_t lock;               /* a leaf: nothing is called with it but the core's names */
     ErlNifMonitor monitor;        /* of the owner; guarded by lock */
     _Atomic(store_heir_t *) heir; /* or NULL; written under lock; read pinned */
+    store_fixes_t fixes;
 } store_t;
+
+/* Whether a key may have several objects. */
+static inline bool store_is_bag(const store_t *s) {
+    return s->type >= STORE_BAG;
+}
 
 #define STORE_NOBODY ((ERL_NIF_TERM)0)
 
@@ -157,13 +176,37 @@ step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TE
 /* Frees the box of an item that was not written. */
 void store_item_drop(oh_item_t *item);
 
+/* Whether the entry, not of a bag, is this object, of which item was made. */
+bool store_is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry, ERL_NIF_TERM object,
+                     const oh_item_t *item);
+
+/* The objects of an entry, of any type of table, as a list, or an element of each. STEP_DIRTY: they are
+ * too many or too large for here; STEP_BADARG: one lacks the element. */
+step_t store_make_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                          ERL_NIF_TERM *list);
+step_t store_make_elements(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                           ERL_NIF_TERM position, ERL_NIF_TERM *list);
+
+/* The objects of some entries before those of list. Of one key they stay in their order. */
+step_t store_prepend_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries,
+                             uint32_t count, ERL_NIF_TERM *list);
+
+/* A step from key to key of a store that is no ordered set: to the entry after argv[1], or to the first if
+ * there is no such argument. Its key, or with_objects {Key, [Object]}; '$end_of_table'. */
+ERL_NIF_TERM store_step(ErlNifEnv *env, const store_t *s, store_fun_t *fun, int argc,
+                        const ERL_NIF_TERM argv[], bool with_objects);
+
+/* The element at position of an object, or false. */
+bool store_make_element(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                        ERL_NIF_TERM position, ERL_NIF_TERM *result);
+
 /* The entry's key. */
 ERL_NIF_TERM store_make_key(ErlNifEnv *env, const oh_entry_t *entry);
 /* The entry's object, its value or an element of it, copied for the caller. */
 ERL_NIF_TERM store_make_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry);
 
-/* The entries of the segment at *position, to be ended with oh_free also after an error; moves
- * *position on. The caller is pinned. */
+/* The entries of the segment at *position, one for each object, to be ended with oh_free also after an
+ * error; moves *position on. OH_BUSY: they are too many for a normal scheduler. The caller is pinned. */
 oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_entry_t **entries,
                                uint32_t *count);
 
@@ -197,6 +240,8 @@ void store_free_index(store_t *s, oh_list_t list);
 /* Ends a reference to what the registry lists. The last one closes it, if it is not closed, and frees
  * it. O(1). */
 void store_unref(oh_list_t list, oh_registry_entry_t *entry);
+/* Ends what nif_store_fix.c keeps of a table. */
+void store_fixes_end(store_fixes_t *fixes);
 /* Closes it: its entries are gone at once, and freed in the background. O(1) */
 void store_close_index(const store_t *s);
 

@@ -17,8 +17,10 @@ static inline store_t store_listed(oh_registry_entry_t *entry) {
 
 static inline oh_status_t store_index_get(const store_t *s, const oh_key_t *key,
                                           oh_entry_t *entry) {
-    return oh_likely(s->tree == NULL) ? oh_table_get(s->table, key, entry)
-                                      : oh_tree_get(s->tree, key, entry);
+    if (oh_unlikely(s->tree != NULL))
+        return oh_tree_get(s->tree, key, entry);
+    return oh_likely(!store_is_bag(s)) ? oh_table_get(s->table, key, entry)
+                                       : oh_table_get_objects(s->table, key, entry);
 }
 
 static inline oh_status_t store_index_begin(const store_t *s, oh_write_t *w, const oh_key_t *key,
@@ -54,6 +56,11 @@ static inline oh_status_t store_index_write_many(const store_t *s, oh_item_t *it
 
 static inline bool store_index_closed(const store_t *s) {
     return s->tree == NULL ? oh_table_closed(s->table) : oh_tree_closed(s->tree);
+}
+
+/* The caller is pinned. */
+static inline oh_status_t store_index_clear(const store_t *s) {
+    return s->tree == NULL ? oh_table_clear(s->table) : oh_tree_clear(s->tree);
 }
 
 /* True if it was open. The caller is pinned. */

@@ -127,6 +127,43 @@ ERL_NIF_TERM nif_store_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         enif_make_uint64(env, stats.segments), enif_make_uint64(env, stats.boxes));
 }
 
+/* The number of objects of the entries; OH_BUSY if it takes long to find out, for a normal scheduler. */
+static oh_status_t count_objects(const oh_entry_t *entries, uint32_t count, uint32_t *objects) {
+    bool dirty = nif_on_dirty_cpu();
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        oh_objects_t walk;
+        oh_entry_t object;
+        oh_objects_begin(&walk, &entries[i]);
+        for (; oh_objects_next(&walk, &object); n++)
+            if (!dirty && n > count + STORE_INLINE_READS)
+                return OH_BUSY;
+    }
+    *objects = (uint32_t)n;
+    return n > UINT32_MAX ? OH_LIMIT : OH_OK;
+}
+
+/* Puts an entry for each object in the place of entries with several. */
+static oh_status_t spread_objects(oh_entry_t **entries, uint32_t *count) {
+    uint32_t objects, n = 0;
+    oh_status_t status = count_objects(*entries, *count, &objects);
+    if (status != OH_OK)
+        return status;
+    oh_entry_t *spread = oh_alloc((objects + 1) * sizeof *spread);
+    if (spread == NULL)
+        return OH_ENOMEM;
+    for (uint32_t i = 0; i < *count; i++) {
+        oh_objects_t walk;
+        oh_objects_begin(&walk, &(*entries)[i]);
+        while (oh_objects_next(&walk, &spread[n]))
+            n++;
+    }
+    oh_free(*entries);
+    *entries = spread;
+    *count = objects;
+    return OH_OK;
+}
+
 oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_entry_t **entries,
                                uint32_t *count) {
     oh_status_t status;
@@ -140,6 +177,8 @@ oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_ent
         status =
             *entries == NULL ? OH_ENOMEM : oh_table_scan(s->table, position, *entries, room, count);
     } while (status == OH_LIMIT);
+    if (status == OH_OK && store_is_bag(s))
+        status = spread_objects(entries, count);
     return status;
 }
 
@@ -175,9 +214,13 @@ ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     uint32_t count;
     oh_status_t status = store_scan_segment(s, &position, &entries, &count);
     ERL_NIF_TERM list = argv[2];
-    step_t step = status == OH_OK       ? store_prepend(env, s, entries, count, &list)
-                  : status == OH_ENOMEM ? STEP_ENOMEM
-                                        : STEP_BADARG;
+    step_t step = status == OH_ENOMEM ? STEP_ENOMEM
+                  : status == OH_BUSY ? STEP_DIRTY
+                  : status != OH_OK   ? STEP_BADARG
+                                      : STEP_OK;
+    if (step == STEP_OK)
+        step = store_is_bag(s) ? store_prepend_objects(env, s, entries, count, &list)
+                               : store_prepend(env, s, entries, count, &list);
     oh_epoch_unpin();
     oh_free(entries);
     if (step != STEP_OK)

@@ -56,8 +56,11 @@ static ERL_NIF_TERM step(ErlNifEnv *env, store_fun_t *fun, int argc, const ERL_N
     oh_entry_t entry;
     uint32_t count;
     step_t ended = STEP_BADARG;
-    if (!get_tree(env, argv[0], &s) ||
-        (argc > 1 && (ended = store_key(env, s, argv[1], flat, &key)) != STEP_OK) ||
+    if (!store_get(env, argv[0], STORE_READ, &s))
+        return enif_make_badarg(env);
+    if (s->tree == NULL) /* which has one direction only */
+        return store_step(env, s, fun, argc, argv, give == GIVE_BOTH);
+    if ((argc > 1 && (ended = store_key(env, s, argv[1], flat, &key)) != STEP_OK) ||
         !oh_epoch_pin())
         return store_end(env, ended, fun, argc, argv);
     ERL_NIF_TERM result = nif_atom.end_of_table;

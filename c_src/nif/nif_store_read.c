@@ -45,10 +45,15 @@ ERL_NIF_TERM nif_store_lookup(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     look_t look = look_up(env, nif_store_lookup, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
-    result = look == FOUND ? enif_make_list1(env, store_make_object(env, s, &entry))
-                           : enif_make_list(env, 0);
+    step_t step = STEP_OK;
+    if (look == ABSENT)
+        result = enif_make_list(env, 0);
+    else if (oh_likely(!store_is_bag(s)))
+        result = enif_make_list1(env, store_make_object(env, s, &entry));
+    else
+        step = store_make_objects(env, s, &entry, &result);
     oh_epoch_unpin();
-    return result;
+    return oh_likely(step == STEP_OK) ? result : store_end(env, step, nif_store_lookup, argc, argv);
 }
 
 /* store_member(Store, Key) */
@@ -79,9 +84,8 @@ static bool make_cell_element(ErlNifEnv *env, const store_t *s, const oh_entry_t
     return true;
 }
 
-/* The element at position, or false. */
-static bool make_element(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
-                         ERL_NIF_TERM position, ERL_NIF_TERM *result) {
+bool store_make_element(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                        ERL_NIF_TERM position, ERL_NIF_TERM *result) {
     unsigned pos = 2;
     if (position != nif_two && (!enif_get_uint(env, position, &pos) || pos == 0))
         return false;
@@ -109,14 +113,18 @@ static ERL_NIF_TERM lookup_element(ErlNifEnv *env, store_fun_t *fun, int argc,
     if (look == ENDED)
         return result;
     bool made = false;
-    if (look == FOUND) {
-        made = make_element(env, s, &entry, argv[2], &result);
+    step_t step = STEP_BADARG;
+    if (look == FOUND && oh_unlikely(store_is_bag(s))) {
+        step = store_make_elements(env, s, &entry, argv[2], &result);
+        made = step == STEP_OK;
+    } else if (look == FOUND) {
+        made = store_make_element(env, s, &entry, argv[2], &result);
     } else if (otherwise != NULL) {
         result = *otherwise;
         made = true;
     }
     oh_epoch_unpin();
-    return made ? result : enif_make_badarg(env);
+    return made ? result : store_end(env, step, fun, argc, argv);
 }
 
 /* store_lookup_element(Store, Key, Position) */
@@ -132,8 +140,11 @@ ERL_NIF_TERM nif_store_lookup_element_or(ErlNifEnv *env, int argc, const ERL_NIF
     return lookup_element(env, nif_store_lookup_element_or, argc, argv, &argv[3]);
 }
 
-/* The value of a {Key, Value} object; false for objects of another shape. */
-static bool make_value(ErlNifEnv *env, const oh_entry_t *entry, ERL_NIF_TERM *result) {
+/* The value of a {Key, Value} object; false for objects of another shape, and in bags. */
+static bool make_value(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
+                       ERL_NIF_TERM *result) {
+    if (oh_unlikely(store_is_bag(s)))
+        return false;
     if (entry->cell != NULL && flat_kind(entry->cell) != FLAT_OBJECT) {
         *result = flat_make_value(env, entry->cell);
         return true;
@@ -152,7 +163,7 @@ ERL_NIF_TERM nif_store_get(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     look_t look = look_up(env, nif_store_get, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
-    bool made = look == ABSENT || make_value(env, &entry, &result);
+    bool made = look == ABSENT || make_value(env, s, &entry, &result);
     oh_epoch_unpin();
     if (!made)
         return enif_make_badarg(env);
@@ -167,7 +178,7 @@ ERL_NIF_TERM nif_store_fetch(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     look_t look = look_up(env, nif_store_fetch, argc, argv, &s, &entry, &result);
     if (look == ENDED)
         return result;
-    bool made = look == ABSENT || make_value(env, &entry, &result);
+    bool made = look == ABSENT || make_value(env, s, &entry, &result);
     oh_epoch_unpin();
     if (!made)
         return enif_make_badarg(env);

@@ -43,6 +43,24 @@ static oh_word_t object_key(void *arena, oh_word_t object, uint32_t keypos) {
     return enif_get_tuple(arena, object, &arity, &element) ? element[keypos - 1] : OH_WORD_NONE;
 }
 
+static uint16_t arena_flat(void *arena, oh_word_t key, oh_word_t words[OH_CELL_WORDS_MAX]) {
+    uint16_t count;
+    return flat_key(arena, key, words, &count) == KEY_FLAT ? count : 0;
+}
+
+/* Terms that are not identical but compare as equal, as {1} and {1.0}, are told apart by their hashes. */
+static int term_compare(oh_word_t a, oh_word_t b) {
+    int order = enif_compare(a, b);
+    if (order != 0 || term_equal(a, b))
+        return order;
+    for (ErlNifUInt64 salt = 0;; salt++) {
+        ErlNifUInt64 x = enif_hash(ERL_NIF_INTERNAL_HASH, a, salt);
+        ErlNifUInt64 y = enif_hash(ERL_NIF_INTERNAL_HASH, b, salt);
+        if (x != y || salt == 8)
+            return x < y ? -1 : x > y;
+    }
+}
+
 /* An environment was measured at 864 bytes and its first heap fragment at 1,680. */
 const oh_term_ops_t store_ops = {
     .hash = arena_hash,
@@ -51,6 +69,8 @@ const oh_term_ops_t store_ops = {
     .arena_copy = arena_copy,
     .arena_free = arena_free,
     .object_key = object_key,
+    .flat = arena_flat,
+    .compare_exactly = term_compare,
     .arena_bytes = 2544,
     .compare = nif_order_compare,
 };
@@ -161,6 +181,9 @@ static step_t size_item(ErlNifEnv *env, const store_t *s, oh_item_t *item, const
             return STEP_DIRTY;
     }
     uint64_t words = value.words + (item->form == OH_FORM_OBJECT ? 0 : key->words);
+    /* Objects of a bag are hashed, byte by byte. */
+    if (store_is_bag(s) && value.binary_bytes > STORE_INLINE_KEY_BYTES && !nif_on_dirty_cpu())
+        return STEP_DIRTY;
     if (words > STORE_SHARED_WORDS || value.heavy_binary || key->heavy_binary || !value.complete)
         return make_box(item, words, s->keypos);
     item->value_words = (uint32_t)value.words;
@@ -196,6 +219,58 @@ step_t store_pair(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, ERL_NIF_TE
     return to_cell(item, draft);
 }
 
+/* Sizes an object of a bag that is in no cell, and hashes it. */
+static step_t size_and_hash(ErlNifEnv *env, const store_t *s, oh_item_t *item,
+                            const nif_size_t *key) {
+    step_t step = size_item(env, s, item, key);
+    /* As the core sees it: a word that is no term of its own, a port's, say. */
+    if (step == STEP_OK && item->form != OH_FORM_BOX && item->value_words == 0)
+        item->value_immediate = true;
+    if (step == STEP_OK && !item->value_immediate)
+        item->value_hash =
+            item->form == OH_FORM_BOX
+                ? arena_hash(item->box->arena, item->box->value, oh_table_salt(s->table))
+                : arena_hash(env, item->value, oh_table_salt(s->table));
+    return step;
+}
+
+/* An object of a bag: with a key that is not immediate, it has the key in it (oh_objects.h). */
+static step_t bag_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object,
+                         const ERL_NIF_TERM *element, uint32_t arity, flat_draft_t *draft,
+                         oh_item_t *item) {
+    nif_size_t size;
+    const ERL_NIF_TERM *part;
+    int parts;
+    bool is_pair = arity == 2 && s->keypos == 1;
+    step_t step = item_key(env, s, element[s->keypos - 1], draft, item, &size);
+    if (step != STEP_OK)
+        return step;
+    item->box_kept = false;
+    item->form = OH_FORM_OBJECT;
+    item->value = object;
+    if (!is_pair) {
+        if (has_flat_key(item) && flat_object(env, element, arity, s->keypos, draft))
+            return to_cell(item, draft);
+        return size_and_hash(env, s, item, &size);
+    }
+    if (has_flat_key(item) && enif_get_tuple(env, element[1], &parts, &part) &&
+        flat_tuple(env, part, (uint32_t)parts, draft))
+        return to_cell(item, draft);
+    bool immediate = nif_is_immediate(env, element[1]);
+    if (immediate && item->key.flat_words > 0) {
+        flat_immediate(element[1], draft);
+        return to_cell(item, draft);
+    }
+    if (item->key.immediate) {
+        item->form = OH_FORM_VALUE;
+        item->value = element[1];
+        item->value_immediate = immediate;
+        if (immediate)
+            return STEP_OK;
+    }
+    return size_and_hash(env, s, item, &size);
+}
+
 step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, flat_draft_t *draft,
                     oh_item_t *item) {
     const ERL_NIF_TERM *element;
@@ -203,6 +278,8 @@ step_t store_object(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM object, flat_
     nif_size_t size;
     if (!enif_get_tuple(env, object, &arity, &element) || (uint32_t)arity < s->keypos)
         return STEP_BADARG;
+    if (oh_unlikely(store_is_bag(s)))
+        return bag_object(env, s, object, element, (uint32_t)arity, draft, item);
     if (arity == 2 && s->keypos == 1)
         return store_pair(env, s, element[0], element[1], draft, item);
     step_t step = item_key(env, s, element[s->keypos - 1], draft, item, &size);
@@ -224,9 +301,12 @@ void store_item_drop(oh_item_t *item) {
 /* --- Results --- */
 
 ERL_NIF_TERM store_make_key(ErlNifEnv *env, const oh_entry_t *entry) {
-    if (entry->cell != NULL)
-        return entry->cell->key_words > 0 ? flat_make_key(env, entry->cell->word) : entry->key;
-    return enif_make_copy(env, entry->key);
+    if (entry->cell == NULL)
+        return enif_make_copy(env, entry->key);
+    if (entry->cell->key_words > 0)
+        return flat_make_key(env, entry->cell->word);
+    /* Of a chain or a bag it may be any term. */
+    return (entry->cell->tag & OH_CELL_MANY) != 0 ? enif_make_copy(env, entry->key) : entry->key;
 }
 
 static ERL_NIF_TERM make_cell_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry) {
@@ -245,10 +325,12 @@ static ERL_NIF_TERM make_cell_object(ErlNifEnv *env, const store_t *s, const oh_
 ERL_NIF_TERM store_make_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry) {
     if (entry->cell != NULL)
         return make_cell_object(env, s, entry);
-    ERL_NIF_TERM value = enif_make_copy(env, entry->value);
+    ERL_NIF_TERM value = entry->value_immediate ? entry->value : enif_make_copy(env, entry->value);
     if (entry->form == OH_FORM_OBJECT)
         return value;
-    return enif_make_tuple2(env, enif_make_copy(env, entry->key), value);
+    /* A bag's pairs have immediate keys, but for those in boxes. */
+    bool immediate = store_is_bag(s) && entry->box == NULL;
+    return enif_make_tuple2(env, immediate ? entry->key : enif_make_copy(env, entry->key), value);
 }
 
 ERL_NIF_TERM store_end(ErlNifEnv *env, step_t step, store_fun_t *fun, int argc,

@@ -123,17 +123,94 @@ ERL_NIF_TERM nif_store_update_counter(ErlNifEnv *env, int argc, const ERL_NIF_TE
     if (step != STEP_OK)
         return store_end(env, step, nif_store_update_counter, argc, argv);
     ERL_NIF_TERM result;
-    bool done =
-        w.found && get_counter_op(env, s, argv[2], &op) && count_entry(env, s, &w, &op, &result);
+    bool done = !store_is_bag(s) && w.found && get_counter_op(env, s, argv[2], &op) &&
+                count_entry(env, s, &w, &op, &result);
     store_end_write(s, &w);
     return done ? result : nif_atom.general;
 }
 
-/* --- replace, remove --- */
+/* --- update_element --- */
 
-/* Whether the entry is this object, of which item was made. */
-static bool is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
-                      ERL_NIF_TERM object, const oh_item_t *item) {
+/* {Position, Value}, where the value is immediate. */
+static bool get_element(ErlNifEnv *env, ERL_NIF_TERM term, unsigned *position,
+                        ERL_NIF_TERM *value) {
+    const ERL_NIF_TERM *element;
+    int arity;
+    if (!enif_get_tuple(env, term, &arity, &element) || arity != 2 ||
+        !enif_get_uint(env, element[0], position))
+        return false;
+    *value = element[1];
+    return nif_is_immediate(env, *value);
+}
+
+/* Sets the element in a flat draft of an object; false if that is not for here. */
+static bool set_element(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term, flat_draft_t *draft) {
+    unsigned position;
+    ERL_NIF_TERM value;
+    if (!get_element(env, term, &position, &value) || position == 0 || position == s->keypos)
+        return false;
+    uint32_t index = draft->tag == FLAT_OBJECT ? position - 1 : position - 2;
+    if (draft->tag == FLAT_TUPLE || index >= (uint32_t)(draft->words - draft->key_words))
+        return false;
+    draft->word[draft->key_words + index] = value;
+    return true;
+}
+
+/* One {Position, Value}, or a list of them. */
+static bool set_elements(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM terms,
+                         flat_draft_t *draft) {
+    ERL_NIF_TERM head;
+    if (!enif_is_list(env, terms))
+        return set_element(env, s, terms, draft);
+    unsigned count = 0;
+    while (enif_get_list_cell(env, terms, &head, &terms))
+        if (++count > FLAT_ARITY || !set_element(env, s, head, draft))
+            return false;
+    return enif_is_empty_list(env, terms) != 0;
+}
+
+/* Changes the entry found. False if that is not for here. */
+static bool update_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, ERL_NIF_TERM elements) {
+    oh_item_t item = {.key = w->key, .form = w->entry.form};
+    flat_draft_t draft;
+    unsigned position;
+    if (s->tree != NULL)
+        store_stored_key(env, &w->entry, &item.key);
+    if (w->entry.form == OH_FORM_CELL) {
+        memcpy(&draft, w->entry.cell, oh_cell_size(w->entry.cell) * sizeof(oh_word_t));
+        if (!set_elements(env, s, elements, &draft))
+            return false;
+        item.cell = (const oh_cell_t *)&draft;
+    } else {
+        if (w->entry.form != OH_FORM_VALUE || w->entry.box != NULL ||
+            !get_element(env, elements, &position, &item.value) || position != 2)
+            return false;
+        item.value_immediate = true;
+    }
+    return store_index_put(s, w, &item) == OH_OK;
+}
+
+/* store_update_element(Store, Key, {Position, Value} | [{Position, Value}]) -> boolean() | general: the usual
+ * case, immediates in an object that is there and flat; false: there is none. Everything else, errors
+ * included, is general: Erlang does it by lookup and replace. */
+ERL_NIF_TERM nif_store_update_element(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    store_t *s;
+    flat_draft_t draft;
+    oh_write_t w;
+    if (store_get(env, argv[0], STORE_WRITE, &s) && store_is_bag(s))
+        return enif_make_badarg(env);
+    step_t step = store_begin_write(env, argv, true, &s, &draft, &w);
+    if (step != STEP_OK)
+        return store_end(env, step, nif_store_update_element, argc, argv);
+    bool found = w.found, done = found && update_entry(env, s, &w, argv[2]);
+    store_end_write(s, &w);
+    return !found ? nif_atom.false_ : done ? nif_atom.true_ : nif_atom.general;
+}
+
+/* --- replace --- */
+
+bool store_is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry, ERL_NIF_TERM object,
+                     const oh_item_t *item) {
     const ERL_NIF_TERM *element;
     int arity;
     /* What is in a cell can be nowhere else but in a cell. */
@@ -153,7 +230,7 @@ ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     flat_draft_t old_draft, draft;
     oh_write_t w;
     step_t step = STEP_BADARG;
-    if (!store_get(env, argv[0], STORE_WRITE, &s) ||
+    if (!store_get(env, argv[0], STORE_WRITE, &s) || store_is_bag(s) ||
         (step = store_object(env, s, argv[1], &old_draft, &old)) != STEP_OK)
         return store_end(env, step, nif_store_replace, argc, argv);
     store_item_drop(&old);
@@ -165,7 +242,7 @@ ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     if (enif_is_identical(old.key.word, item.key.word) && oh_epoch_pin()) {
         status = store_index_begin(s, &w, &item.key, true);
         if (status == OH_OK) {
-            replaced = w.found && is_object(env, s, &w.entry, argv[1], &old);
+            replaced = w.found && store_is_object(env, s, &w.entry, argv[1], &old);
             if (replaced && (status = store_index_put(s, &w, &item)) == OH_OK)
                 item.box = NULL;
             store_index_end(s, &w);
@@ -177,32 +254,4 @@ ERL_NIF_TERM nif_store_replace(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
         return store_end(env, status == OH_ENOMEM ? STEP_ENOMEM : STEP_BADARG, nif_store_replace,
                          argc, argv);
     return replaced ? nif_atom.true_ : nif_atom.false_;
-}
-
-/* store_remove(Store, Object) -> boolean(): deletes the object if it is what its key has. */
-ERL_NIF_TERM nif_store_remove(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    store_t *s;
-    oh_item_t item;
-    flat_draft_t draft;
-    oh_write_t w;
-    step_t step = STEP_BADARG;
-    if (!store_get(env, argv[0], STORE_WRITE, &s) ||
-        (step = store_object(env, s, argv[1], &draft, &item)) != STEP_OK)
-        return store_end(env, step, nif_store_remove, argc, argv);
-    store_item_drop(&item);
-    if (!oh_epoch_pin())
-        return store_end(env, STEP_ENOMEM, nif_store_remove, argc, argv);
-    bool removed = false;
-    oh_status_t status = store_index_begin(s, &w, &item.key, false);
-    if (status == OH_OK) {
-        removed = w.found && is_object(env, s, &w.entry, argv[1], &item);
-        if (removed)
-            store_index_remove(s, &w);
-        store_index_end(s, &w);
-    }
-    oh_epoch_unpin();
-    if (status != OH_OK)
-        return store_end(env, status == OH_ENOMEM ? STEP_ENOMEM : STEP_BADARG, nif_store_remove,
-                         argc, argv);
-    return removed ? nif_atom.true_ : nif_atom.false_;
 }

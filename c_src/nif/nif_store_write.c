@@ -9,6 +9,15 @@
 
 #include "../core/oh_alloc.h"
 
+/* Adds one prepared item to those of its key. */
+static step_t add_object(store_t *s, oh_write_t *w, oh_item_t *item) {
+    if (oh_table_add(s->table, w, item) != OH_OK)
+        return STEP_ENOMEM;
+    if (item->box_kept)
+        item->box = NULL; /* the table's now */
+    return STEP_OK;
+}
+
 /* Writes one prepared item; *existed tells whether its key was there. */
 static step_t write_item(store_t *s, oh_item_t *item, bool only_new, bool *existed) {
     oh_write_t w;
@@ -19,7 +28,9 @@ static step_t write_item(store_t *s, oh_item_t *item, bool only_new, bool *exist
     if (status == OH_OK) {
         *existed = w.found;
         bool writes = !(only_new && w.found);
-        if (writes && store_index_put(s, &w, item) != OH_OK)
+        if (writes && oh_unlikely(store_is_bag(s)))
+            step = add_object(s, &w, item);
+        else if (writes && store_index_put(s, &w, item) != OH_OK)
             step = STEP_ENOMEM;
         else if (writes)
             item->box = NULL; /* the table's now */
@@ -154,7 +165,7 @@ ERL_NIF_TERM nif_store_put(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
     flat_draft_t draft;
     bool existed;
     step_t step = STEP_BADARG;
-    if (store_get(env, argv[0], STORE_WRITE, &s) && s->keypos == 1 &&
+    if (store_get(env, argv[0], STORE_WRITE, &s) && s->keypos == 1 && !store_is_bag(s) &&
         (step = store_pair(env, s, argv[1], argv[2], &draft, &item)) == STEP_OK)
         step = write_item(s, &item, false, &existed);
     return step == STEP_OK ? nif_atom.ok : end_or_refuse(env, step, nif_store_put, argc, argv);
@@ -198,6 +209,13 @@ ERL_NIF_TERM nif_store_delete_key(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     return nif_atom.true_;
 }
 
+/* Whether what is found, under the lock, takes long to copy. */
+static bool is_large(const oh_entry_t *entry, const store_t *s) {
+    if (!store_is_bag(s))
+        return entry->box != NULL && entry->box->words > STORE_INLINE_WORDS;
+    return oh_objects_are_many(entry, STORE_INLINE_READS, STORE_INLINE_WORDS);
+}
+
 /* store_take(Store, Key) -> [Object] */
 ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
@@ -207,8 +225,9 @@ ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     if (step != STEP_OK)
         return store_end(env, step, nif_store_take, argc, argv);
     ERL_NIF_TERM result = enif_make_list(env, 0);
-    bool large = w.found && w.entry.box != NULL && w.entry.box->words > STORE_INLINE_WORDS;
-    if (large && !nif_on_dirty_cpu()) {
+    if (w.found && store_is_bag(s))
+        oh_entry_set_version(&w.entry);
+    if (w.found && !nif_on_dirty_cpu() && is_large(&w.entry, s)) {
         store_end_write(s, &w);
         return store_end(env, STEP_DIRTY, nif_store_take, argc, argv);
     }
@@ -217,7 +236,7 @@ ERL_NIF_TERM nif_store_take(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     store_index_end(s, &w);
     /* Copied without the lock: the epoch keeps what was removed. */
     if (w.found)
-        result = enif_make_list1(env, store_make_object(env, s, &w.entry));
+        (void)store_make_objects(env, s, &w.entry, &result);
     oh_epoch_unpin();
     return result;
 }

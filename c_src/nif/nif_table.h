@@ -164,6 +164,13 @@ NIF(store_delete_key, 2, 0)
 NIF(store_take, 2, 0)
 NIF(store_update_counter, 3, 0)
 NIF(store_replace, 3, 0)
+/* store: traversal, bags */
+NIF(store_slot, 2, 0)
+NIF(store_delete_object, 2, 0)
+NIF(store_delete_all_objects, 1, 0)
+NIF(store_update_element, 3, 0)
+NIF(store_safe_fixtable, 3, 0)
+NIF(store_fixed, 1, 0)
 
 /* ordered sets */
 NIF(store_first, 1, 0)

@@ -3,8 +3,9 @@ defmodule Offheap.Store do
   Tables of Erlang terms outside the process heaps, with ETS's names and semantics and reads that take
   no lock.
 
-  A store is a set: one object a key, keys compared by `===`; or an ordered set, whose keys are compared
-  by `==` and kept in order (`first/1`, `next/2`, `range/3`, `rank/2`). Objects are tuples; the element at
+  A store is a set: one object a key, keys compared by `===`; a bag, with several objects a key; or an
+  ordered set, whose keys are compared by `==` and kept in order (`first/1`, `next/2`, `range/3`,
+  `rank/2`). Objects are tuples; the element at
   `:keypos` (the first, unless said otherwise) is the key. `put/3`, `get/3` and `fetch/2` hide the tuple
   for plain key-value use.
 
@@ -84,7 +85,8 @@ defmodule Offheap.Store do
     * `{:keypos, position}` - the element of an object that is its key. Default 1
     * `{:heir, pid, data}` - who becomes the owner when the owner ends, and gets the message
       `{:"ETS-TRANSFER", table, from_pid, data}`; `{:heir, :none}` is the default
-    * `:set` (default) or `:ordered_set`
+    * `:set` (default), `:ordered_set`, `:bag` or `:duplicate_bag` - a bag has several objects a key, each
+      once, a duplicate bag equal ones, too; they stay in the order of their insertion
     * `:compressed`, `{:read_concurrency, _}`, `{:write_concurrency, _}`, `{:decentralized_counters, _}` -
       taken as ETS takes them; every table reads and writes concurrently
 
@@ -979,11 +981,13 @@ defmodule Offheap.Store do
           continuation() | :"$end_of_table"
   defdelegate repair_continuation(continuation, match_spec), to: :offheap_store
 
-  # --- Ordered sets ---
+  # --- Traversal ---
 
   @doc """
-  The smallest key of an ordered set, or `:"$end_of_table"`. `ArgumentError` for a table of another type,
-  as all functions from here on.
+  The first key, or `:"$end_of_table"`: of an ordered set the smallest one, elsewhere in an order that only
+  the table knows. A loop of `first/1` and `next/2` meets each key that is in the table throughout exactly
+  once, whatever is inserted and deleted meanwhile; no `safe_fixtable/2` is needed. A step takes constant
+  time, in an ordered set that of a look-up.
 
       iex> store = Offheap.Store.new(:s, [:ordered_set])
       iex> Offheap.Store.first(store)
@@ -996,7 +1000,8 @@ defmodule Offheap.Store do
   defdelegate first(store), to: :offheap_store
 
   @doc """
-  The largest key, or `:"$end_of_table"`.
+  The largest key, or `:"$end_of_table"`. A table without an order of keys is traversed in one direction
+  only: of it, this is `first/1`, and `prev/2` is `next/2`.
 
       iex> Offheap.Store.last(Offheap.Store.new(:s, [:ordered_set]))
       :"$end_of_table"
@@ -1005,8 +1010,7 @@ defmodule Offheap.Store do
   defdelegate last(store), to: :offheap_store
 
   @doc """
-  The smallest key above `key`, which need not be in the table, or `:"$end_of_table"`. A traversal gives
-  each key that is in the table throughout exactly once, in order, whatever comes and goes meanwhile.
+  The key after `key`, which need not be in the table (any more), or `:"$end_of_table"`.
 
       iex> store = Offheap.Store.new(:s, [:ordered_set])
       iex> Offheap.Store.insert(store, [{1, :a}, {2.5, :b}])
@@ -1017,7 +1021,7 @@ defmodule Offheap.Store do
   defdelegate next(store, key), to: :offheap_store
 
   @doc """
-  The largest key below `key`, which need not be in the table, or `:"$end_of_table"`.
+  The key before `key`, which need not be in the table, or `:"$end_of_table"`.
 
       iex> store = Offheap.Store.new(:s, [:ordered_set])
       iex> Offheap.Store.insert(store, [{1, :a}, {2.5, :b}])
@@ -1028,7 +1032,7 @@ defmodule Offheap.Store do
   defdelegate prev(store, key), to: :offheap_store
 
   @doc """
-  The smallest key and its object, as of one instant.
+  As `first/1`, with the key's objects, all as of one instant.
 
       iex> store = Offheap.Store.new(:s, [:ordered_set])
       iex> Offheap.Store.insert(store, [{1, :a}, {2, :b}])
@@ -1039,7 +1043,7 @@ defmodule Offheap.Store do
   defdelegate first_lookup(store), to: :offheap_store
 
   @doc """
-  The largest key and its object.
+  As `last/1`, with the key's objects.
 
       iex> Offheap.Store.last_lookup(Offheap.Store.new(:s, [:ordered_set]))
       :"$end_of_table"
@@ -1048,7 +1052,7 @@ defmodule Offheap.Store do
   defdelegate last_lookup(store), to: :offheap_store
 
   @doc """
-  The smallest key above `key` and its object.
+  As `next/2`, with the objects of the key it comes to.
 
       iex> store = Offheap.Store.new(:s, [:ordered_set])
       iex> Offheap.Store.insert(store, [{1, :a}, {2, :b}])
@@ -1059,13 +1063,116 @@ defmodule Offheap.Store do
   defdelegate next_lookup(store, key), to: :offheap_store
 
   @doc """
-  The largest key below `key` and its object.
+  As `prev/2`, with the objects of the key it comes to.
 
       iex> Offheap.Store.prev_lookup(Offheap.Store.new(:s, [:ordered_set]), 1)
       :"$end_of_table"
   """
   @spec prev_lookup(t(), key()) :: {key(), [object()]} | :"$end_of_table"
   defdelegate prev_lookup(store, key), to: :offheap_store
+
+  @doc """
+  The objects of the slot `index`, from 0 on: a few keys of the table. `:"$end_of_table"` for the number of
+  slots; `ArgumentError` beyond. When the table grows to twice as many slots, an object stays where it is or
+  goes to a later slot: who goes through the slots upwards misses nothing and may meet an object twice. The
+  slots of an ordered set are its objects, in order.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.slot(store, 0)
+      []
+  """
+  @spec slot(t(), non_neg_integer()) :: [object()] | :"$end_of_table"
+  defdelegate slot(store, index), to: :offheap_store
+
+  @doc """
+  Notes that the caller has fixed the table, or has it no longer. Traversals are safe without; this changes
+  what `info/2` says of `:fixed` and `:safe_fixed_monotonic_time`. A process's fixes end with it.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.safe_fixtable(store, true)
+      iex> Offheap.Store.info(store, :fixed)
+      true
+  """
+  @spec safe_fixtable(t(), boolean()) :: true
+  defdelegate safe_fixtable(store, fix), to: :offheap_store
+
+  @doc """
+  Calls `fun.(object, acc)` for every object: of an ordered set in order, elsewhere in no order but that of
+  insertion among objects of one key.
+  Every object that is in the table throughout the call is given exactly once.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.insert(store, [{:a, 1}, {:b, 2}])
+      iex> Offheap.Store.foldl(fn {_key, value}, sum -> sum + value end, 0, store)
+      3
+  """
+  @spec foldl((object(), acc -> acc), acc, t()) :: acc when acc: term()
+  defdelegate foldl(fun, acc, store), to: :offheap_store
+
+  @doc """
+  The same from the last object of an ordered set on. A table without an order of keys has one direction
+  only.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.foldr(fn object, objects -> [object | objects] end, [], store)
+      []
+  """
+  @spec foldr((object(), acc -> acc), acc, t()) :: acc when acc: term()
+  defdelegate foldr(fun, acc, store), to: :offheap_store
+
+  @doc """
+  Deletes the object, if it is in the table as a whole: another one with the same key stays. From a
+  `:duplicate_bag`, all that equal it. Takes constant time, however many objects the key has.
+
+      iex> store = Offheap.Store.new(:s, [:bag])
+      iex> Offheap.Store.insert(store, [{:a, 1}, {:a, 2}, {:a, 3}])
+      iex> Offheap.Store.delete_object(store, {:a, 2})
+      iex> Offheap.Store.lookup(store, :a)
+      [a: 1, a: 3]
+  """
+  @spec delete_object(t(), object()) :: true
+  defdelegate delete_object(store, object), to: :offheap_store
+
+  @doc """
+  Deletes all objects, atomically and isolated, in constant time: their memory is freed in the background.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.put(store, :a, 1)
+      iex> Offheap.Store.delete_all_objects(store)
+      iex> Offheap.Store.to_list(store)
+      []
+  """
+  @spec delete_all_objects(t()) :: true
+  defdelegate delete_all_objects(store), to: :offheap_store
+
+  @doc """
+  Sets elements of the object with this key, all at once; `false` if there is none. `ArgumentError`, and no
+  change, if an element is not there or is the key, or for a bag.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.insert(store, {:a, 1, 2})
+      iex> Offheap.Store.update_element(store, :a, [{2, "one"}, {3, "two"}])
+      true
+      iex> Offheap.Store.lookup(store, :a)
+      [{:a, "one", "two"}]
+  """
+  @spec update_element(t(), key(), element | [element]) :: boolean()
+        when element: {position :: pos_integer(), value :: term()}
+  defdelegate update_element(store, key, elements), to: :offheap_store
+
+  @doc """
+  The same; a key that is not there begins as `default`, an object whose key is replaced.
+
+      iex> store = Offheap.Store.new(:s)
+      iex> Offheap.Store.update_element(store, :a, {2, 7}, {:key, 0, 0})
+      iex> Offheap.Store.lookup(store, :a)
+      [{:a, 7, 0}]
+  """
+  @spec update_element(t(), key(), element | [element], object()) :: true
+        when element: {position :: pos_integer(), value :: term()}
+  defdelegate update_element(store, key, elements, default), to: :offheap_store
+
+  # --- Ordered sets: `ArgumentError` for a table of another type ---
 
   @doc """
   How many objects have keys smaller than `key`, which need not be in the table: its position in order,

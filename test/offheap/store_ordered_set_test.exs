@@ -119,7 +119,9 @@ defmodule Offheap.StoreOrderedSetTest do
           slice: [0, 0],
           range: [1, 2],
           range: [1, 2, 3]
-        ] do
+        ],
+        # Steps are for all types.
+        store != set or function in [:rank, :nth, :slice, :range] do
       assert_raise ArgumentError, fn -> apply(Store, function, [store | args]) end
     end
   end

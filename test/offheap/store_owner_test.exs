@@ -614,12 +614,6 @@ defmodule Offheap.StoreOwnerTest do
       assert Exception.message(error) =~ "1st argument"
     end
 
-    test "types that are not there are refused" do
-      for type <- [:bag, :duplicate_bag] do
-        assert_badarg(fn -> :offheap_store.new(:t, [type]) end)
-      end
-    end
-
     test "scan gives each object once, and can be given up" do
       t = :offheap_store.new(:t, [])
       for i <- 1..10_000, do: :offheap_store.insert(t, {i, i})

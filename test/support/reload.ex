@@ -158,6 +158,7 @@ defmodule Offheap.Reload do
     %{
       atomics: make_atomics(),
       store: make_store(),
+      bag: make_bag(),
       ordered: make_ordered_set(),
       named: make_named(),
       selection: make_selection(),
@@ -176,6 +177,7 @@ defmodule Offheap.Reload do
   defp use_handles(handles) do
     use_atomics(handles.atomics)
     use_store(handles.store)
+    use_bag(handles.bag)
     use_ordered_set(handles.ordered)
     use_named(handles.named)
 
@@ -269,6 +271,37 @@ defmodule Offheap.Reload do
   end
 
   defp table_name, do: :"reload_#{System.unique_integer([:positive])}"
+
+  # A key with one object, one with a few, and one with many.
+  defp make_bag do
+    table = :offheap_store.new(:reload, [:bag, :public])
+    for {key, count} <- [one: 1, few: 5, many: 500], i <- 1..count, do: bag_insert(table, key, i)
+    :offheap_store.safe_fixtable(table, true)
+    table
+  end
+
+  # The first objects stay; others come and go.
+  defp use_bag(table) do
+    for {key, count} <- [one: 1, few: 5, many: 500] do
+      object = bag_insert(table, key, make_ref())
+      objects = :offheap_store.lookup(table, key)
+      true = object in objects
+      numbers = for {_, i, _} <- objects, is_integer(i), do: i
+      ^numbers = Enum.to_list(1..count)
+      true = :offheap_store.delete_object(table, object)
+    end
+
+    keys = [:offheap_store.first(table)]
+    keys = [:offheap_store.next(table, hd(keys)) | keys]
+    keys = [:offheap_store.next(table, hd(keys)) | keys]
+    [:few, :many, :one] = Enum.sort(keys)
+  end
+
+  defp bag_insert(table, key, i) do
+    object = {key, i, "text"}
+    true = :offheap_store.insert(table, object)
+    object
+  end
 
   # A walk that is half done.
   defp make_selection do

@@ -1,5 +1,5 @@
 defmodule Offheap.StoreSetPropertyTest do
-  @moduledoc "Tables of type set and ETS's, given the same commands, answer the same."
+  @moduledoc "Tables of types set and ordered_set and ETS's, given the same commands, answer the same."
   use ExUnit.Case, async: true
 
   # A soak run (PROPER_TESTS) takes as long as it takes.
@@ -8,16 +8,21 @@ defmodule Offheap.StoreSetPropertyTest do
   import Offheap.Property
   alias Offheap.StoreOracle
 
-  for keypos <- 1..2 do
-    test "any sequence of commands on tables with the key at #{keypos}" do
-      keypos = unquote(keypos)
-      commands = StoreOracle.commands(:set, keypos)
-      check(forall(commands, &StoreOracle.same_answers?(:set, keypos, &1)), tests: 150)
-    end
-  end
+  for type <- [:set, :ordered_set] do
+    for keypos <- 1..2 do
+      test "any sequence of commands, #{type}, with the key at #{keypos}" do
+        commands = StoreOracle.commands(unquote(type), unquote(keypos))
 
-  test "long sequences on few keys" do
-    commands = StoreOracle.long_commands(:set, 250)
-    check(forall(commands, &StoreOracle.same_answers?(:set, 1, &1)), tests: 25)
+        check(
+          forall(commands, &StoreOracle.same_answers?(unquote(type), unquote(keypos), &1)),
+          tests: 100
+        )
+      end
+    end
+
+    test "long sequences on few keys, #{type}" do
+      commands = StoreOracle.long_commands(unquote(type), 250)
+      check(forall(commands, &StoreOracle.same_answers?(unquote(type), 1, &1)), tests: 15)
+    end
   end
 end

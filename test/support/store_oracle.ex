@@ -57,9 +57,9 @@ defmodule Offheap.StoreOracle do
 
   # All keys with their objects, by first and next. Before OTP 27, 0.0 and -0.0 are one key: which of them
   # stands for objects of both, nobody promises.
-  defp call({module, _, table} = state, :walk, []) do
+  defp call({module, type, table} = state, :walk, []) do
     keys = keys(state, :first, :next)
-    ^keys = keys(state, :last, :prev)
+    ^keys = keys(state, :last, :prev) |> backwards(type)
     objects = for key <- keys, do: {key, module.lookup(table, key)}
     same_with_objects(state, objects)
     Enum.sort_by(objects, fn {_key, objects} -> :erlang.term_to_binary(objects) end)
@@ -112,7 +112,7 @@ defmodule Offheap.StoreOracle do
   if not function_exported?(:ets, :update_element, 4) do
     defp call({:ets, type, table}, :update_element, [key, elements, default]) do
       cond do
-        type != :set or not is_tuple(default) -> :erlang.error(:badarg)
+        type not in [:set, :ordered_set] or not is_tuple(default) -> :erlang.error(:badarg)
         :ets.member(table, key) -> :ets.update_element(table, key, elements)
         true -> insert_updated(table, key, elements, default)
       end
@@ -139,6 +139,10 @@ defmodule Offheap.StoreOracle do
     end
   end
 
+  # Only ordered sets have two directions.
+  defp backwards(list, :ordered_set), do: Enum.reverse(list)
+  defp backwards(list, _type), do: list
+
   defp keys({module, _, table}, first, next) do
     Stream.unfold(apply(module, first, [table]), fn
       :"$end_of_table" -> nil
@@ -148,15 +152,17 @@ defmodule Offheap.StoreOracle do
   end
 
   # ETS has these from OTP 27 on.
-  defp same_with_objects({:offheap_store = module, _, table}, objects) do
-    for {first, next} <- [{:first_lookup, :next_lookup}, {:last_lookup, :prev_lookup}] do
-      ^objects =
-        Stream.unfold(apply(module, first, [table]), fn
-          :"$end_of_table" -> nil
-          {key, _} = met -> {met, apply(module, next, [table, key])}
-        end)
-        |> Enum.to_list()
+  defp same_with_objects({:offheap_store = module, type, table}, objects) do
+    walk = fn first, next ->
+      Stream.unfold(apply(module, first, [table]), fn
+        :"$end_of_table" -> nil
+        {key, _} = met -> {met, apply(module, next, [table, key])}
+      end)
+      |> Enum.to_list()
     end
+
+    ^objects = walk.(:first_lookup, :next_lookup)
+    ^objects = walk.(:last_lookup, :prev_lookup) |> backwards(type)
   end
 
   defp same_with_objects({:ets, _, _}, _objects), do: :ok
@@ -222,17 +228,25 @@ defmodule Offheap.StoreOracle do
       {1, {:update_counter, [key, {position(), 1}]}},
       {1, {:delete_all_objects, []}},
       {1, {:slot, [oneof([-1, 1.0, :a, 1 <<< 64])]}},
-      {1, {:select, [spec(key)]}},
-      {1, {:select, [spec(key), integer(1, 4)]}},
-      {1, {oneof(selections(type)), [spec(key)]}},
+      {3, selection(type, key)},
       {1, {:safe_fixtable, [oneof([:yes, 1])]}},
       {3, traversal()}
     ])
   end
 
-  # Of a duplicate bag, ETS replaces objects.
-  defp selections(:duplicate_bag), do: [:select_count, :select_delete]
-  defp selections(_type), do: [:select_count, :select_delete, :select_replace]
+  # Ordered sets have none yet; of a duplicate bag, ETS replaces objects.
+  defp selection(:ordered_set, _key), do: traversal()
+
+  defp selection(type, key) do
+    writes =
+      if type == :duplicate_bag, do: [:select_delete], else: [:select_delete, :select_replace]
+
+    oneof([
+      {:select, [spec(key)]},
+      {:select, [spec(key), integer(1, 4)]},
+      {oneof([:select_count | writes]), [spec(key)]}
+    ])
+  end
 
   # Those in which ETS may go wrong are not among them: store_select_property_test.exs.
   defp spec(key) do
@@ -263,7 +277,7 @@ defmodule Offheap.StoreOracle do
       ])
 
     default =
-      if type == :set,
+      if type in [:set, :ordered_set],
         do: TermGenerator.one_of_values([{}, {1}, {1, 2}, {1, 2, 3, 4}, [], :none]),
         else: TermGenerator.one_of_values([{1, 2}, :none])
 

@@ -78,4 +78,21 @@ defmodule Offheap do
   """
   @spec pools() :: [:offheap_pool.handle()]
   defdelegate pools(), to: :offheap
+
+  @doc """
+  The leases of all pools that somebody has a handle of, as `Offheap.Pool.leases/2` gives them, with its
+  options: who holds what, and for how long.
+
+      iex> pool = Offheap.Pool.new()
+      iex> {:ok, buffer} = Offheap.Buffer.lease(pool, 100, tag: :upload)
+      iex> [%{owner: owner, state: :writable}] = Enum.filter(Offheap.leases(), &(&1.tag == :upload))
+      iex> owner == self()
+      true
+      iex> Offheap.leases(older_than_ms: 3_600_000)
+      []
+      iex> Offheap.Buffer.release(buffer)
+      :ok
+  """
+  @spec leases(older_than_ms: non_neg_integer()) :: [:offheap_pool.lease()]
+  defdelegate leases(options \\ []), to: :offheap
 end

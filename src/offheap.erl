@@ -9,7 +9,7 @@
 %% looked at one after the other: together they are not one instant.
 -module(offheap).
 
--export([info/0, pools/0]).
+-export([info/0, pools/0, leases/0, leases/1]).
 -export_type([info/0, count/0]).
 
 -type count() :: #{count := non_neg_integer(), bytes := non_neg_integer()}.
@@ -73,6 +73,16 @@ info() ->
 pools() ->
     [Pool || {Name, Generation, true} <- pool_entries(0, []),
              (Pool = offheap_nif:pool_at(Name, Generation)) =/= gone].
+
+%% @equiv leases([])
+-spec leases() -> [offheap_pool:lease()].
+leases() -> leases([]).
+
+%% @doc The leases of all pools that somebody has a handle of, as {@link offheap_pool:leases/2} gives
+%% them, with its options: who holds what, and for how long.
+-spec leases([{older_than_ms, non_neg_integer()}]) -> [offheap_pool:lease()].
+leases(Options) ->
+    lists:append([offheap_pool:leases(Pool, Options) || Pool <- pools()]).
 
 version() ->
     case application:get_key(offheap, vsn) of

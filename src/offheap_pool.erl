@@ -279,20 +279,15 @@ init(Opts) ->
         options(OwnOpts, #{name => undefined, sweep_ms => ?SWEEP_MS, idle_ms => ?IDLE_MS}),
     is_period(SweepMs) andalso is_period(IdleMs) orelse error(badarg),
     Handle = new(PoolOpts),
+    _ = offheap_telemetry:init(),
     persistent_term:put({?MODULE, Name}, Handle),
     sweep_later(SweepMs),
-    {ok, #{name => Name, handle => Handle, sweep_ms => SweepMs, idle_ms => IdleMs, refused => 0,
-           telemetry => has_telemetry()}}.
+    {ok, #{name => Name, handle => Handle, sweep_ms => SweepMs, idle_ms => IdleMs, refused => 0}}.
 
 key({Key, _}) -> Key;
 key(_) -> undefined.
 
 is_period(Ms) -> Ms =:= infinity orelse (is_integer(Ms) andalso Ms > 0).
-
-%% The dependency is optional: it is looked for once.
-has_telemetry() ->
-    _ = code:ensure_loaded(telemetry),
-    erlang:function_exported(telemetry, execute, 3).
 
 sweep_later(infinity) -> ok;
 sweep_later(SweepMs) -> erlang:send_after(SweepMs, self(), sweep).
@@ -316,8 +311,6 @@ handle_info(_Message, State) ->
 trim_idle(#{idle_ms := infinity}) -> 0;
 trim_idle(#{handle := Handle, idle_ms := IdleMs}) -> offheap_nif:pool_trim(Handle, 0, IdleMs).
 
-report_refused(#{telemetry := false, refused := Refused}) ->
-    Refused;
 report_refused(#{handle := Handle, refused := Refused} = State) ->
     case offheap_nif:pool_refused(Handle) of
         Refused ->
@@ -327,13 +320,11 @@ report_refused(#{handle := Handle, refused := Refused} = State) ->
             Now
     end.
 
-%% By name, since the module need not be there when this one is compiled.
 emit(Count, #{name := Name, handle := Handle}) ->
     #{bytes := Bytes, max_bytes := MaxBytes, waiting := Waiting} = info(Handle),
-    Telemetry = telemetry,
-    Telemetry:execute([offheap, pool, refused],
-                      #{count => Count, bytes => Bytes, waiting => Waiting},
-                      #{pool => Name, max_bytes => MaxBytes}).
+    offheap_telemetry:execute([offheap, pool, refused],
+                              #{count => Count, bytes => Bytes, waiting => Waiting},
+                              #{pool => Name, max_bytes => MaxBytes}).
 
 %% @private
 terminate(_Reason, #{name := Name, handle := Handle}) ->

@@ -437,7 +437,8 @@ down(S) ->
 %% program that fails, and the waiting must not wait for it for ever.
 died(Status, #state{in_flight = InFlight, delay_ms = Delay} = S0) ->
     Outcome = {error, {worker_died, Status}},
-    {Again, Ended} = lists:partition(fun is_to_retry/1, [Flight || {_, Flight} <- lists:sort(maps:to_list(InFlight))]),
+    Flights = [Flight || {_, Flight} <- lists:sort(maps:to_list(InFlight))],
+    {Again, Ended} = lists:partition(fun is_to_retry/1, Flights),
     _ = [reply(Alias, Outcome) || #flight{request = #request{alias = Alias}} <- Ended],
     S1 = (down(S0))#state{restarts = S0#state.restarts + 1},
     S = case map_size(InFlight) of

@@ -10,6 +10,9 @@
 %% <li>`[offheap, memory]', by {@link measure/0}. Measurements: `bytes', all that the toolkit holds;
 %%     `pool_bytes', `leased_bytes', `frozen_bytes', `cached_bytes' of all pools; `store_bytes' and
 %%     `store_entries' of all stores; `other_bytes', the rest. Metadata: `#{}'.</li>
+%% <li>`[offheap, pool, refused]', by the process of a named pool, at most once in its `sweep_ms': leases
+%%     were refused. Measurements: `count', how many since the last event; `bytes', what the pool's blocks
+%%     take; `waiting', processes that wait for some. Metadata: `pool', its name; `max_bytes'.</li>
 %% </ul>
 %%
 %% A poller emits the first every ten seconds:
@@ -37,7 +40,7 @@ init() ->
 
 %% @doc The events that Offheap emits, for `telemetry:attach_many/4'.
 -spec events() -> [event()].
-events() -> [[offheap, memory]].
+events() -> [[offheap, memory], [offheap, pool, refused]].
 
 %% @equiv execute(Event, Measurements, #{})
 -spec execute(event(), measurements()) -> ok.

@@ -71,8 +71,8 @@ struct oh_bag {
     node_t *cursor;         /* the sweep looks at the node after it */
     /* How many nodes ever died, and how many were ever unlinked. */
     uint64_t died, unlinked;
-    /* What died up to the version safe, so many nodes, is seen by nobody. Mark is the next safe, once the
-     * epoch is OH_EPOCH_GRACE further than mark_epoch. */
+    /* What died up to the version safe, so many nodes, is seen by nobody. Mark is the next safe,
+     * once the epoch is OH_EPOCH_GRACE further than mark_epoch. */
     uint64_t safe, safe_died, mark, mark_died, mark_epoch;
     shelf_t *shelf; /* the one that terms are put into, or NULL */
     uint32_t sparse_shelves;
@@ -134,8 +134,8 @@ static size_t shelf_bytes(const shelf_t *shelf) {
     return sizeof *shelf + shelf->ops->arena_bytes + shelf->words * sizeof(oh_word_t);
 }
 
-/* After a term of a shelf was dropped, or the shelf is no longer filled: it goes with its last term, which
- * a reader may hold. */
+/* After a term of a shelf was dropped, or the shelf is no longer filled: it goes with its last
+ * term, which a reader may hold. */
 static void shelf_check(oh_bag_t *b, shelf_t *shelf) {
     if (shelf == b->shelf)
         return;

@@ -1,8 +1,9 @@
 /*
  * oh_bag: the objects of one key, in the order of their insertion, however many.
  *
- * What a table keeps for a key with more objects than a cell can name (oh_objects.h). Adding an object and
- * taking one out cost the same however many there are; a reader walks a snapshot without a lock.
+ * What a table keeps for a key with more objects than a cell can name (oh_objects.h). Adding an
+ * object and taking one out cost the same however many there are; a reader walks a snapshot without
+ * a lock.
  *
  * Structure
  *
@@ -12,22 +13,23 @@
  *   index     from some tens of objects on: a table from an object's hash to the bodies that have it
  *   shelf     an arena that holds the terms of some hundred bodies that are not flat
  *
- * Versions. The writer numbers its changes. A node is born with one, a body dies with one; publishing the
- * number by a release (B2) is the change's linearization point. A reader takes the number by an acquire
- * (B1), walks the list, and sees the nodes with born <= number < died: the objects as of one instant,
- * whatever is added or removed meanwhile. So a change of many objects is one change, too.
+ * Versions. The writer numbers its changes. A node is born with one, a body dies with one;
+ * publishing the number by a release (B2) is the change's linearization point. A reader takes the
+ * number by an acquire (B1), walks the list, and sees the nodes with born <= number < died: the
+ * objects as of one instant, whatever is added or removed meanwhile. So a change of many objects is
+ * one change, too.
  *
- * Reclamation. A dead node must stay in the list while a reader walks with an older number. Now and then
- * the writer notes the number and the epoch; when the epoch is OH_EPOCH_GRACE further, every reader that is
- * pinned now was pinned after the number was published (oh_epoch.h), so it has that number or a later one:
- * nodes that died up to it are seen by nobody. They are unlinked, and freed after another grace period,
- * since a reader may stand on one: it reads next, born and died there, which stay as they are. What follows
- * an unlinked node by its next is what followed when it was unlinked; what is added later is younger than
- * the number of whoever stands there.
+ * Reclamation. A dead node must stay in the list while a reader walks with an older number. Now and
+ * then the writer notes the number and the epoch; when the epoch is OH_EPOCH_GRACE further, every
+ * reader that is pinned now was pinned after the number was published (oh_epoch.h), so it has that
+ * number or a later one: nodes that died up to it are seen by nobody. They are unlinked, and freed
+ * after another grace period, since a reader may stand on one: it reads next, born and died there,
+ * which stay as they are. What follows an unlinked node by its next is what followed when it was
+ * unlinked; what is added later is younger than the number of whoever stands there.
  *
- * Unlinking is the sweep's: each change moves it on by a few nodes, so that nothing is ever walked at once,
- * and at most a quarter of the list is dead for longer than its readers need. The sweep also moves terms
- * out of shelves of which less than a quarter is needed.
+ * Unlinking is the sweep's: each change moves it on by a few nodes, so that nothing is ever walked
+ * at once, and at most a quarter of the list is dead for longer than its readers need. The sweep
+ * also moves terms out of shelves of which less than a quarter is needed.
  *
  * Call                        Threads                                   Progress
  * --------------------------  ----------------------------------------  ----------------------
@@ -54,9 +56,9 @@ void oh_bag_free(oh_bag_t *b, bool with_boxes);
 /* Hands a bag that nobody can reach any more to the reaper, after the grace period. */
 void oh_bag_retire(oh_bag_t *b);
 
-/* Adds an object, which nobody sees before the commit. With unique, OH_EXISTS and no change if an equal one
- * is there. item->box_kept says whether the bag uses the box, which is its own from the commit on.
- * OH_ENOMEM, OH_LIMIT (2^32 equal objects): no change. */
+/* Adds an object, which nobody sees before the commit. With unique, OH_EXISTS and no change if an
+ * equal one is there. item->box_kept says whether the bag uses the box, which is its own from the
+ * commit on. OH_ENOMEM, OH_LIMIT (2^32 equal objects): no change. */
 oh_status_t oh_bag_add(oh_bag_t *b, oh_item_t *item, bool unique);
 
 /* All that was added since the last commit becomes visible, as one change. Order: release. */
@@ -65,8 +67,8 @@ void oh_bag_commit(oh_bag_t *b);
 /* Gives up what was added since the last commit; its boxes are no longer the bag's. */
 void oh_bag_abort(oh_bag_t *b);
 
-/* Removes all objects that equal the item's, as one change. Returns how many. Nothing may have been added
- * since the last commit. Order: release. */
+/* Removes all objects that equal the item's, as one change. Returns how many. Nothing may have been
+ * added since the last commit. Order: release. */
 uint64_t oh_bag_remove(oh_bag_t *b, const oh_item_t *item);
 
 /* Objects, exactly for the writer; any thread may ask. And about how many bytes they take. */

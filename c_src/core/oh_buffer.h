@@ -58,9 +58,9 @@
  *   release       yes    yes        yes     yes     yes    one      no
  *
  * (Who grows or resizes is one who extends. freeze is BUSY while readers of the writable buffer are
- * inside too; "one": the second gets FROZEN or RELEASED.) open and everything about the block belong to whoever owns the buffer
- * exclusively: the finisher until it hands the buffer to the pool, and who then takes it from
- * there.
+ * inside too; "one": the second gets FROZEN or RELEASED.) open and everything about the block
+ * belong to whoever owns the buffer exclusively: the finisher until it hands the buffer to the
+ * pool, and who then takes it from there.
  *
  * Memory orders. A2-R2: what a worker did happens before the finisher recycles (leave releases,
  * leave and release acquire). A3-R3: what open wrote is seen by who enters (open stores with

@@ -17,8 +17,8 @@ typedef uint8_t block_t __attribute__((vector_size(16)));
 /* Patterns from this length on are left to memmem, which skips by the length of the pattern. */
 #define LONG_PATTERN 16
 
-/* A first byte is rare if it was met in vain less often than this: some at the start, and then one in
- * so many bytes, which is what a call of memchr costs. */
+/* A first byte is rare if it was met in vain less often than this: some at the start, and then one
+ * in so many bytes, which is what a call of memchr costs. */
 #define MISSES         2
 #define BYTES_PER_MISS 256
 
@@ -29,8 +29,8 @@ static bool is_zero(block_t block) {
 }
 
 /* Where a pattern of 2 bytes or more is in bytes, its first byte among those of at..places-1; or
- * places. Blocks in which its first and last byte nowhere stand at their distance are passed by. (W.
- * Mula, "SIMD-friendly algorithms for substring searching", 2016.) */
+ * places. Blocks in which its first and last byte nowhere stand at their distance are passed by.
+ * (W. Mula, "SIMD-friendly algorithms for substring searching", 2016.) */
 static uint64_t find_by_blocks(const char *bytes, uint64_t at, uint64_t places, const char *pattern,
                                size_t length) {
     const block_t first = (block_t){0} + (uint8_t)pattern[0];
@@ -103,7 +103,8 @@ void oh_bytes_bxor(char *bytes, const char *other, uint64_t length) {
         bytes[at] ^= other[at];
 }
 
-/* Repeats a key shorter than STRIDE to STRIDE bytes or more, or to `enough`; the length it then has.
+/* Repeats a key shorter than STRIDE to STRIDE bytes or more, or to `enough`; the length it then
+ * has.
  */
 static uint64_t repeat(char repeated[2 * STRIDE], const char *key, uint64_t key_length,
                        uint64_t enough) {

@@ -6,9 +6,9 @@
  * retires the old; after the grace period (oh_epoch.h) the old one's place serves the next cell of
  * its size. So overwriting needs no copying collection and no allocator.
  *
- * Memory: blocks of words, filled from their beginning; a ring of retired cells, oldest first, where
- * the next cell looks for a place of its size; and a list of free cells for each size, where those
- * go that the ring could not place. When the ring is full and its oldest may not be used yet,
+ * Memory: blocks of words, filled from their beginning; a ring of retired cells, oldest first,
+ * where the next cell looks for a place of its size; and a list of free cells for each size, where
+ * those go that the ring could not place. When the ring is full and its oldest may not be used yet,
  * because some reader has not moved on for long, retired cells are left where they are until the
  * segment is rebuilt (oh_cells_garbage counts them).
  *

@@ -41,13 +41,14 @@
  * would cost 0.5 ns, is Linux's alone, and takes an interrupt to every core at each advance: not
  * worth 1.8 ns of a 30 ns call.
  *
- * Holding. A pin ends with the call that took it; a hold lasts until the same thread holds something
- * else at the same place, so nobody needs to end it: for objects that are few and small, and found in
- * places from which no call has a way back. (Hazard pointers: M. Michael, 2004, without the end.) Who
- * took an object out of its shared place by a seq_cst store (H3) and finds it held by nobody (H2) knows
- * that nobody uses it: a thread that holds it stored that (H1) before it found it still in its place
- * (H4), and all four are seq_cst. What a thread holds it may look at before anything else, which is what
- * makes the usual case cheap: it finds there what it wants again.
+ * Holding. A pin ends with the call that took it; a hold lasts until the same thread holds
+ * something else at the same place, so nobody needs to end it: for objects that are few and small,
+ * and found in places from which no call has a way back. (Hazard pointers: M. Michael, 2004,
+ * without the end.) Who took an object out of its shared place by a seq_cst store (H3) and finds it
+ * held by nobody (H2) knows that nobody uses it: a thread that holds it stored that (H1) before it
+ * found it still in its place (H4), and all four are seq_cst. What a thread holds it may look at
+ * before anything else, which is what makes the usual case cheap: it finds there what it wants
+ * again.
  */
 #ifndef OH_EPOCH_H
 #define OH_EPOCH_H
@@ -131,9 +132,9 @@ static inline void oh_epoch_unpin(void) {
     oh_store_release(&oh_epoch_self->state, 0); /* U1: pairs with A2 */
 }
 
-/* The object that *from points to, NULL included, kept by oh_epoch_held until the calling thread holds
- * something else at the same place, one of OH_EPOCH_HOLDS. NULL also when the thread's record could not
- * be allocated. Order: acquire. */
+/* The object that *from points to, NULL included, kept by oh_epoch_held until the calling thread
+ * holds something else at the same place, one of OH_EPOCH_HOLDS. NULL also when the thread's record
+ * could not be allocated. Order: acquire. */
 void *oh_epoch_hold(_Atomic(void *) *from, uint32_t place);
 
 /* What the calling thread holds there, or NULL. */
@@ -142,8 +143,8 @@ static inline void *oh_epoch_holding(uint32_t place) {
     return oh_likely(self != NULL) ? oh_load_relaxed(&self->held[place]) : NULL;
 }
 
-/* Whether a thread holds the object, which the caller has taken out of every place that somebody may
- * hold it from, by a seq_cst store. False lasts. */
+/* Whether a thread holds the object, which the caller has taken out of every place that somebody
+ * may hold it from, by a seq_cst store. False lasts. */
 bool oh_epoch_held(const void *object);
 
 /* Hands over an object that no shared place points to any more: free(object) runs on some thread,

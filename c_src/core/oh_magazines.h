@@ -14,9 +14,9 @@
  * refuse one thread because of what another, which sleeps or has ended, keeps. So each slot is an
  * atomic word, and a node goes in and out by exchange: whoever gets a name out of a slot owns the
  * node, and a name put where another had put one meanwhile gives that one back to the putter. That
- * a magazine has one thread is so what makes it fast, not what makes it right; two threads may share
- * one. An exchange on a cache line that no other processor uses costs 2 ns; where processors meet on
- * it, 50 and more.
+ * a magazine has one thread is so what makes it fast, not what makes it right; two threads may
+ * share one. An exchange on a cache line that no other processor uses costs 2 ns; where processors
+ * meet on it, 50 and more.
  *
  * `top` of a magazine says where its thread looks first, no more: slots below may be empty because
  * somebody stole, and one above may be full because two threads share it.

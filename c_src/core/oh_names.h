@@ -1,12 +1,13 @@
 /*
  * oh_names: which object has a name, looked up without a lock.
  *
- * Names are words, such as atoms: few, and the same for ever. An entry is made for each name when it
- * is first used and stays; its object comes and goes. An index, open addressing at most half full,
- * finds the entry; when that is full one of twice the size takes its place, and the old one stays for
- * those who still look there (all together they take as much as the newest). So a look-up follows
- * pointers that are never freed, and only the object needs a guard: it is held (oh_epoch_hold) until
- * the thread has looked up others, so no call of the finder's has to let it go.
+ * Names are words, such as atoms: few, and the same for ever. An entry is made for each name when
+ * it is first used and stays; its object comes and goes. An index, open addressing at most half
+ * full, finds the entry; when that is full one of twice the size takes its place, and the old one
+ * stays for those who still look there (all together they take as much as the newest). So a look-up
+ * follows pointers that are never freed, and only the object needs a guard: it is held
+ * (oh_epoch_hold) until the thread has looked up others, so no call of the finder's has to let it
+ * go.
  *
  * Call             Threads  Memory order   Progress
  * ---------------  -------  -------------  -------------------------------------------------------
@@ -63,8 +64,8 @@ typedef void oh_names_release_t(oh_named_t *object);
 
 extern oh_names_t *oh_names;
 
-/* Makes this library use names, or a new registry for NULL. OH_ENOMEM. Before all other calls; again
- * with the same one is allowed. After oh_epoch_attach. */
+/* Makes this library use names, or a new registry for NULL. OH_ENOMEM. Before all other calls;
+ * again with the same one is allowed. After oh_epoch_attach. */
 oh_status_t oh_names_attach(oh_names_t *names);
 
 /* Frees the registry. No other call may be under way; what still leaves is released. Tests only. */
@@ -119,7 +120,8 @@ oh_status_t oh_names_rename(oh_named_t *object, oh_word_t name);
 void oh_names_sweep(oh_names_release_t *release);
 
 /* Puts names in use into list, which has room for count, from *position on (begin with 0), which it
- * moves on. Returns how many; fewer than count at the end. Those of one call are in use at one instant. */
+ * moves on. Returns how many; fewer than count at the end. Those of one call are in use at one
+ * instant. */
 uint32_t oh_names_list(uint32_t *position, oh_word_t *list, uint32_t count);
 
 /* The invariants. Takes the lock. */

@@ -6,11 +6,13 @@
  *                 lanes, and a word for each object, oldest first
  *   a bag         more: a cell of the key's words and a pointer to an oh_bag_t
  *
- * The cells' tags say which. The lanes are eight bytes, each as the lower half of a slot's meta: an object's
- * form and size; its word is what a slot's value would be. A chain never changes: a change makes a new one,
- * and the slot's value, one word, says which is valid. So a reader needs no more than for one object.
+ * The cells' tags say which. The lanes are eight bytes, each as the lower half of a slot's meta: an
+ * object's form and size; its word is what a slot's value would be. A chain never changes: a change
+ * makes a new one, and the slot's value, one word, says which is valid. So a reader needs no more
+ * than for one object.
  *
- * Objects with a key that is not immediate hold it themselves: their forms are CELL, OBJECT and BOX.
+ * Objects with a key that is not immediate hold it themselves: their forms are CELL, OBJECT and
+ * BOX.
  */
 #ifndef OH_OBJECTS_H
 #define OH_OBJECTS_H
@@ -61,8 +63,8 @@ static inline void oh_entry_set_version(oh_entry_t *entry) {
         entry->value = oh_bag_version(oh_cell_bag(entry->cell));
 }
 
-/* The objects of an entry, in the order of their insertion; of a bag those of the entry's version. The
- * caller is pinned since before it got the entry. */
+/* The objects of an entry, in the order of their insertion; of a bag those of the entry's version.
+ * The caller is pinned since before it got the entry. */
 typedef struct {
     oh_entry_t entry;
     oh_bag_walk_t walk;
@@ -73,8 +75,8 @@ void oh_objects_begin(oh_objects_t *objects, const oh_entry_t *entry);
 /* False at the end: *object is as it was. */
 bool oh_objects_next(oh_objects_t *objects, oh_entry_t *object);
 
-/* Whether an entry that was found under its segment's lock, still held, has more objects than count, or more
- * words than box_words in boxes. O(count). */
+/* Whether an entry that was found under its segment's lock, still held, has more objects than
+ * count, or more words than box_words in boxes. O(count). */
 bool oh_objects_are_many(const oh_entry_t *entry, uint64_t count, uint64_t box_words);
 
 #endif

@@ -175,8 +175,8 @@ oh_status_t oh_pool_take_at_cap(oh_pool_t *pool, uint64_t size, oh_buffer_t **b,
                                 oh_pool_drop_t drop);
 
 /* True if the cap has room for a lease of size besides all that is out and all that waiters want:
- * nobody is passed by it then. Looks at all buffers, 3 ns each. Without this check one shortage would
- * make a line for ever: while one waiter wakes up, others would join. */
+ * nobody is passed by it then. Looks at all buffers, 3 ns each. Without this check one shortage
+ * would make a line for ever: while one waiter wakes up, others would join. */
 bool oh_pool_is_enough_for_all(oh_pool_t *pool, uint64_t size);
 
 /* Gives a buffer back that the caller owns exclusively, with its block and handle; the caller must

@@ -79,8 +79,9 @@ typedef enum {
 
 /* Things that are listed, and what the values of their entries are. */
 typedef enum {
-    OH_LIST_POOLS, /* oh_pool_t * */
-    OH_LIST_STORES, /* oh_table_t *, the host's name for it, which may change, 0; or oh_tree_t *, .., 1 */
+    OH_LIST_POOLS,    /* oh_pool_t * */
+    OH_LIST_STORES,   /* oh_table_t *, the host's name for it, which may change, 0; or oh_tree_t *,
+                     * the same, 1 */
     OH_LIST_LIMITERS, /* oh_table_t * of the keys of a rate limiter, a name */
     OH_LIST_FROZEN,   /* address of a block, its end, the host's object that owns it */
     OH_LISTS

@@ -395,7 +395,8 @@ void oh_segment_count_more(oh_segment_t *s, int64_t by) {
     oh_store_relaxed(&s->more, oh_load_relaxed(&s->more) + (uint64_t)by);
 }
 
-/* Whether the key was there in this form before, and can be so again. Immediate keys stay in their slots.
+/* Whether the key was there in this form before, and can be so again. Immediate keys stay in their
+ * slots.
  */
 static bool has_dead_slot(const oh_write_t *w, uint32_t form) {
     return !w->found && w->dead_slot != OH_SLOT_NONE && w->key.immediate &&
@@ -527,7 +528,8 @@ static bool copy_slot_key(oh_segment_t *to, oh_word_t *key) {
     return *key != OH_WORD_NONE;
 }
 
-/* Copies what an entry of from's refers to, as far as it does not move. False when memory is out. */
+/* Copies what an entry of from's refers to, as far as it does not move. False when memory is
+ * out. */
 static bool copy_entry(oh_segment_t *to, const oh_segment_t *from, uint32_t meta,
                        oh_segment_move_t move, uint32_t tag, oh_word_t *key, oh_word_t *value) {
     uint32_t form = meta & OH_META_FORM;

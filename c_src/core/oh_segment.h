@@ -123,10 +123,10 @@ typedef struct {
 } oh_segment_shape_t;
 
 /*
- * A segment as the directory refers to it: its address with the size class in the low bits, which an
- * address on a cache line leaves free, and the depth in bits 48 to 52, which are 0 in every address
- * that Linux and its kin give to who does not ask for higher ones (x86-64 and arm64; bits 56 and up
- * may hold a memory tag).
+ * A segment as the directory refers to it: its address with the size class in the low bits, which
+ * an address on a cache line leaves free, and the depth in bits 48 to 52, which are 0 in every
+ * address that Linux and its kin give to who does not ask for higher ones (x86-64 and arm64; bits
+ * 56 and up may hold a memory tag).
  */
 #define OH_SEGMENT_DEPTH_SHIFT 48
 #define OH_SEGMENT_DEPTH_BITS  ((oh_segment_ref_t)31 << OH_SEGMENT_DEPTH_SHIFT)
@@ -166,9 +166,9 @@ static inline oh_group_t *oh_segment_group(const oh_segment_t *s, uint32_t group
 }
 
 /*
- * Where a hash belongs in a segment: its home, the group where probing begins, with 32 bits of fraction.
- * The first depth bits are the same in all of a segment; by the rest, places ascend with the hash. So a
- * traversal by ascending hashes finds the next one near the last (oh_table_walk.c).
+ * Where a hash belongs in a segment: its home, the group where probing begins, with 32 bits of
+ * fraction. The first depth bits are the same in all of a segment; by the rest, places ascend with
+ * the hash. So a traversal by ascending hashes finds the next one near the last (oh_table_walk.c).
  */
 static inline uint64_t oh_segment_place(oh_segment_shape_t shape, uint32_t hash) {
     return (uint64_t)(hash << shape.depth) * shape.groups;
@@ -178,8 +178,8 @@ static inline uint32_t oh_place_home(uint64_t place) {
     return (uint32_t)(place >> 32);
 }
 
-/* The tag is the last two bits of the home and the first six of the fraction: it tells the entries of
- * neighbouring homes apart, and those of one home in their order. */
+/* The tag is the last two bits of the home and the first six of the fraction: it tells the entries
+ * of neighbouring homes apart, and those of one home in their order. */
 static inline uint32_t oh_place_tag(uint64_t place) {
     return (uint32_t)(place >> 26) & 0xff;
 }
@@ -241,9 +241,9 @@ static inline void oh_segment_prefetch(const oh_segment_t *s, oh_segment_shape_t
 #define OH_SLOT_NONE UINT32_MAX
 
 /*
- * The slot of a key in a segment of this shape, with its entry; or OH_SLOT_NONE. Lock-free: meta is loaded by acquire (M1,
- * pairs with the release M2 that published the slot), then the value by acquire (V1, pairs with
- * V2), which makes the term behind it visible.
+ * The slot of a key in a segment of this shape, with its entry; or OH_SLOT_NONE. Lock-free: meta is
+ * loaded by acquire (M1, pairs with the release M2 that published the slot), then the value by
+ * acquire (V1, pairs with V2), which makes the term behind it visible.
  *
  * *dead becomes a slot of the same key whose value is absent, if one was met on the way; dead may
  * be NULL.
@@ -353,9 +353,10 @@ uint32_t oh_segment_lane_words(uint32_t lane);
 /* The form and size of the entry found, and its value's word. */
 void oh_segment_found_object(const oh_write_t *w, uint32_t *lane, oh_word_t *word);
 
-/* Publishes one object, of which there was none before; or a chain or a bag, in whose place there was
- * what was found at *w, if anything. That is not retired: the caller knows what of it lives on. Of a key
- * that is neither immediate nor flat, key_word is the term in the arena or the box. Order: release (V2). */
+/* Publishes one object, of which there was none before; or a chain or a bag, in whose place there
+ * was what was found at *w, if anything. That is not retired: the caller knows what of it lives on.
+ * Of a key that is neither immediate nor flat, key_word is the term in the arena or the box. Order:
+ * release (V2). */
 void oh_segment_store_object(const oh_write_t *w, uint32_t lane, oh_word_t key_word,
                              oh_word_t word);
 void oh_segment_store_many(const oh_write_t *w, oh_word_t key_word, const oh_cell_t *cell);
@@ -366,8 +367,8 @@ void oh_segment_count_more(oh_segment_t *s, int64_t by);
 /* Makes a slot's entry absent. A box is retired. Order: release (V2). The caller is pinned. */
 void oh_segment_kill(oh_segment_t *s, uint32_t slot);
 
-/* Of a slot with an entry: the hash of its key, the key as a call would give it, and the arena in which
- * it stands, if it is a term in one. The lock is held. */
+/* Of a slot with an entry: the hash of its key, the key as a call would give it, and the arena in
+ * which it stands, if it is a term in one. The lock is held. */
 uint32_t oh_segment_slot_hash(const oh_segment_t *s, uint32_t slot, uint32_t salt);
 oh_key_t oh_segment_slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt);
 void *oh_segment_slot_arena(const oh_segment_t *s, uint32_t slot);

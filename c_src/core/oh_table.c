@@ -125,7 +125,8 @@ oh_table_t *oh_table_new_typed(const oh_term_ops_t *ops, uint32_t tag, uint32_t 
     return t;
 }
 
-/* On the reaper's thread: frees the segments and the directory of a table that was closed or cleared. */
+/* On the reaper's thread: frees the segments and the directory of a table that was closed or
+ * cleared. */
 static void run_free_directory(oh_reaper_job_t *job) {
     oh_directory_t *d = OH_CONTAINER_OF(job, oh_directory_t, job);
     for (size_t i = 0; i < (size_t)1 << d->depth;) {
@@ -156,9 +157,9 @@ bool oh_table_close(oh_table_t *t) {
 
 /*
  * One store publishes an empty directory. Calls that loaded the old one before go on in the old
- * segments, as if they had come before the store; their segments are never published again (publish),
- * and no record of theirs concerns who looks into the new directory (oh_many_t). So the order of all
- * calls is: those of the old directory, the clearing, those of the new one.
+ * segments, as if they had come before the store; their segments are never published again
+ * (publish), and no record of theirs concerns who looks into the new directory (oh_many_t). So the
+ * order of all calls is: those of the old directory, the clearing, those of the new one.
  */
 oh_status_t oh_table_clear(oh_table_t *t) {
     oh_status_t status = OH_CLOSED;
@@ -464,7 +465,8 @@ oh_status_t oh_table_size(const oh_table_t *t, oh_position_t *position, uint32_t
     const oh_directory_t *d = oh_load_acquire(&t->directory); /* D1 */
     if (d == NULL)
         return OH_CLOSED;
-    /* One directory for the whole walk: a segment that is replaced meanwhile keeps its last count. */
+    /* One directory for the whole walk: a segment that is replaced meanwhile keeps its last
+     * count. */
     uint32_t shift = 32 - d->depth;
     for (; n < *segments && *position < OH_POSITION_END; n++) {
         uint64_t i = *position >> shift;

@@ -28,11 +28,12 @@
  * changes its form moves to a later slot: the new slot is published, then the old one's value
  * becomes 0; a reader that finds 0 goes on probing.
  *
- * Slots and arenas only fill up; cells are used again. When something is used up, the segment is rebuilt: its live entries
- * go to a new segment (or to two: a split, or after shrinking to a smaller one), the directory is
- * pointed to it, the old one is retired by the epoch. So growth, compaction and shrinking are one
- * operation, on one segment, of some ten microseconds, whatever the size of the table. (Extendible
- * hashing: Fagin and others, 1979.) Segments also split when writers contend for one.
+ * Slots and arenas only fill up; cells are used again. When something is used up, the segment is
+ * rebuilt: its live entries go to a new segment (or to two: a split, or after shrinking to a
+ * smaller one), the directory is pointed to it, the old one is retired by the epoch. So growth,
+ * compaction and shrinking are one operation, on one segment, of some ten microseconds, whatever
+ * the size of the table. (Extendible hashing: Fagin and others, 1979.) Segments also split when
+ * writers contend for one.
  *
  * Who may do what at once
  *
@@ -157,8 +158,8 @@ static inline uint32_t oh_hash_words(const oh_word_t *words, uint32_t count, uin
  * so that nobody can choose keys that collide. */
 oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt);
 
-/* A set has one object a key. A bag has several, each once; a duplicate bag has equal ones, too. What
- * their entries hold, oh_objects.h says; get_objects, add and remove_object are for them. */
+/* A set has one object a key. A bag has several, each once; a duplicate bag has equal ones, too.
+ * What their entries hold, oh_objects.h says; get_objects, add and remove_object are for them. */
 typedef enum { OH_TABLE_SET, OH_TABLE_BAG, OH_TABLE_DUPLICATE_BAG } oh_table_type_t;
 
 oh_table_t *oh_table_new_typed(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt,
@@ -169,13 +170,13 @@ oh_table_t *oh_table_new_typed(const oh_term_ops_t *ops, uint32_t tag, uint32_t 
  * before. O(1). The caller is pinned. */
 bool oh_table_close(oh_table_t *t);
 
-/* Takes all entries away at once; the table stays open. Calls that are under way come before it or after
- * it, each as a whole. The entries' memory is freed in the background. Any thread. OH_CLOSED, OH_ENOMEM: no
- * change. O(1). The caller is pinned. */
+/* Takes all entries away at once; the table stays open. Calls that are under way come before it or
+ * after it, each as a whole. The entries' memory is freed in the background. Any thread. OH_CLOSED,
+ * OH_ENOMEM: no change. O(1). The caller is pinned. */
 oh_status_t oh_table_clear(oh_table_t *t);
 
-/* Frees a table with all that it holds, at once. No other call may be under way, and none may come; nobody
- * reads anything of it any more. O(n). */
+/* Frees a table with all that it holds, at once. No other call may be under way, and none may come;
+ * nobody reads anything of it any more. O(n). */
 void oh_table_destroy(oh_table_t *t);
 
 /* Frees a closed table. No other call may be under way, and none may come. */
@@ -192,8 +193,8 @@ static inline uint32_t oh_table_salt(const oh_table_t *t) {
  * entry's insertion is visible. */
 oh_status_t oh_table_get(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry);
 
-/* The same for tables with many objects a key: an entry that holds a bag has its version, as of the same
- * instant. */
+/* The same for tables with many objects a key: an entry that holds a bag has its version, as of the
+ * same instant. */
 oh_status_t oh_table_get_objects(const oh_table_t *t, const oh_key_t *key, oh_entry_t *entry);
 
 /* --- Writing: begin, look, put or remove at most once, end. --- */
@@ -244,27 +245,29 @@ oh_status_t oh_table_begin(oh_table_t *t, oh_write_t *w, const oh_key_t *key, bo
  * release. */
 oh_status_t oh_table_put(oh_table_t *t, oh_write_t *w, oh_item_t *item);
 
-/* In a bag, after begin with room: adds an object to those of its key, unless the table is no duplicate bag
- * and has it. item->box_kept says whether the table took the box. OH_ENOMEM, OH_LIMIT: no change. Order:
- * release. */
+/* In a bag, after begin with room: adds an object to those of its key, unless the table is no
+ * duplicate bag and has it. item->box_kept says whether the table took the box. OH_ENOMEM,
+ * OH_LIMIT: no change. Order: release. */
 oh_status_t oh_table_add(oh_table_t *t, oh_write_t *w, oh_item_t *item);
 
-/* In a bag: removes all objects that equal the item's; *count says how many. OH_ENOMEM: no change. Order:
- * release. */
+/* In a bag: removes all objects that equal the item's; *count says how many. OH_ENOMEM: no change.
+ * Order: release. */
 oh_status_t oh_table_remove_object(oh_table_t *t, oh_write_t *w, const oh_item_t *item,
                                    uint64_t *count);
 
-/* Removes the entry found, with all its objects. Its words stay readable while the caller is pinned. Order: release. */
+/* Removes the entry found, with all its objects. Its words stay readable while the caller is
+ * pinned. Order: release. */
 void oh_table_remove(oh_table_t *t, oh_write_t *w);
 
 /* Unlocks, and frees a little of what was retired. */
 void oh_table_end(oh_table_t *t, oh_write_t *w);
 
 /* Inserts or replaces the items as one change: no reader sees some of them and not the others. Of
- * items with the same key the last one counts; in bags all do, in their order. Reorders the array. With only_new, OH_EXISTS and no
- * change if one of the keys is there. OH_CLOSED, OH_ENOMEM, OH_LIMIT (2^32 items): no change. When
- * OH_OK, all boxes are the table's, those of items that did not count included. Cost: about a put
- * each; other writers of the touched segments wait meanwhile. */
+ * items with the same key the last one counts; in bags all do, in their order. Reorders the array.
+ * With only_new, OH_EXISTS and no change if one of the keys is there. OH_CLOSED, OH_ENOMEM,
+ * OH_LIMIT (2^32 items): no change. When OH_OK, all boxes are the table's, those of items that did
+ * not count included. Cost: about a put each; other writers of the touched segments wait
+ * meanwhile. */
 oh_status_t oh_table_write_many(oh_table_t *t, oh_item_t *items, size_t count, bool only_new);
 
 /* --- Walking --- */
@@ -283,8 +286,8 @@ oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *en
                           uint32_t room, uint32_t *count);
 
 /* Adds to *size the entries of segments from *position on, at most *segments of them, and moves
- * *position on; *segments becomes how many. Takes no lock. Exact if nobody writes; beside writers each
- * segment counts as of the moment it is looked at. OH_CLOSED. */
+ * *position on; *segments becomes how many. Takes no lock. Exact if nobody writes; beside writers
+ * each segment counts as of the moment it is looked at. OH_CLOSED. */
 oh_status_t oh_table_size(const oh_table_t *t, oh_position_t *position, uint32_t *segments,
                           uint64_t *size);
 
@@ -295,17 +298,18 @@ typedef struct {
     uint64_t boxes;
 } oh_table_stats_t;
 
-/* The entry whose key comes after the given one in the table's own order, which depends on nothing but
- * the keys; NULL: the first. The key need not be there, so a traversal goes on whatever is deleted, and
- * meets each entry that is in the table throughout exactly once. OH_NOT_FOUND at the end; OH_BUSY, unless
- * patient, when too many empty segments lie in between (200 us); OH_CLOSED. Waits for a segment's writer.
+/* The entry whose key comes after the given one in the table's own order, which depends on nothing
+ * but the keys; NULL: the first. The key need not be there, so a traversal goes on whatever is
+ * deleted, and meets each entry that is in the table throughout exactly once. OH_NOT_FOUND at the
+ * end; OH_BUSY, unless patient, when too many empty segments lie in between (200 us); OH_CLOSED.
+ * Waits for a segment's writer.
  */
 oh_status_t oh_table_next(oh_table_t *t, const oh_key_t *after, bool patient, oh_entry_t *entry);
 
-/* Copies the entries of the index-th slot, a small part of the table: four entries, on average, in a
- * large one. OH_LIMIT if there are more than room; OH_NOT_FOUND if index is the number of slots,
- * OH_BADARG beyond; OH_CLOSED. When the directory doubles there are twice as many slots: an entry stays
- * in its slot or goes to a later one. */
+/* Copies the entries of the index-th slot, a small part of the table: four entries, on average, in
+ * a large one. OH_LIMIT if there are more than room; OH_NOT_FOUND if index is the number of slots,
+ * OH_BADARG beyond; OH_CLOSED. When the directory doubles there are twice as many slots: an entry
+ * stays in its slot or goes to a later one. */
 oh_status_t oh_table_slot(oh_table_t *t, uint64_t index, oh_entry_t *entries, uint32_t room,
                           uint32_t *count);
 
@@ -313,8 +317,8 @@ oh_status_t oh_table_slot(oh_table_t *t, uint64_t index, oh_entry_t *entries, ui
 oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_t count,
                            oh_table_stats_t *stats);
 
-/* The invariants of all segments and the directory; takes each segment's lock in turn. The caller is
- * pinned, or alone. */
+/* The invariants of all segments and the directory; takes each segment's lock in turn. The caller
+ * is pinned, or alone. */
 bool oh_table_valid(oh_table_t *t);
 
 #endif

@@ -153,8 +153,9 @@ oh_status_t oh_edit_add(oh_edit_t *e, oh_item_t *item) {
     return oh_bag_add(e->bag, item, unique);
 }
 
-/* The key that goes into the slot of a chain or a bag. A key without a flat form must not be part of an
- * object that may go before the others do, but for terms in the arena, which stay as long as it does. */
+/* The key that goes into the slot of a chain or a bag. A key without a flat form must not be part
+ * of an object that may go before the others do, but for terms in the arena, which stay as long as
+ * it does. */
 static bool prepare_key(oh_edit_t *e) {
     const oh_key_t *key = &e->w.key;
     oh_segment_t *s = e->w.segment;

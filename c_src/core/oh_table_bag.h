@@ -45,8 +45,8 @@ void oh_edit_commit(oh_edit_t *e);
 /* Undoes everything; boxes are the caller's again. */
 void oh_edit_abort(oh_edit_t *e);
 
-/* Makes key, whose words are the caller's, refer to words that live while this thread is pinned. After
- * prepare. */
+/* Makes key, whose words are the caller's, refer to words that live while this thread is pinned.
+ * After prepare. */
 void oh_edit_own_key(const oh_edit_t *e, oh_key_t *key);
 
 #endif

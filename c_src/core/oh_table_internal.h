@@ -45,8 +45,8 @@ struct oh_table {
 oh_segment_t *oh_table_lock_segment(oh_table_t *t, uint32_t hash);
 
 /* Replaces s, locked, by a segment for the same hashes with room for extra more entries, which is
- * returned locked; s is unlocked and retired. NULL: s stays locked. OH_ENOMEM; OH_CLOSED; OH_BUSY: the
- * table was cleared, s is no longer part of it, look again. */
+ * returned locked; s is unlocked and retired. NULL: s stays locked. OH_ENOMEM; OH_CLOSED; OH_BUSY:
+ * the table was cleared, s is no longer part of it, look again. */
 oh_segment_t *oh_table_rebuild(oh_table_t *t, oh_segment_t *s, uint32_t extra, oh_status_t *status);
 
 /* While write_many publishes: true if key is one of its keys, then *found and *entry are what the

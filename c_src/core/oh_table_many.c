@@ -113,8 +113,8 @@ static size_t lock_all(oh_table_t *t, oh_item_t *items, size_t count) {
     return count;
 }
 
-/* Slots that the items from first to last need: one a key, which in a bag may have many. Where keys of one
- * hash stand mixed, some count twice. */
+/* Slots that the items from first to last need: one a key, which in a bag may have many. Where keys
+ * of one hash stand mixed, some count twice. */
 static uint32_t slots_for(const oh_table_t *t, const oh_item_t *items, size_t first, size_t last) {
     uint32_t slots = 1;
     for (size_t i = first + 1; i <= last; i++)
@@ -142,7 +142,8 @@ static oh_status_t make_room_all(oh_table_t *t, oh_item_t *items, size_t count) 
     return OH_OK;
 }
 
-/* Locks every item's segment, all of one generation, and makes room. On an error nothing is locked. */
+/* Locks every item's segment, all of one generation, and makes room. On an error nothing is
+ * locked. */
 static oh_status_t lock_roomy(oh_table_t *t, oh_item_t *items, size_t count, uint32_t *generation) {
     for (;;) {
         oh_status_t status = OH_CLOSED;

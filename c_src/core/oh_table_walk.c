@@ -1,20 +1,22 @@
 /*
  * Traversal key by key, in the order of (hash, key).
  *
- * The order depends on the keys alone: not on slots, segments or what was inserted when. So whatever
- * grows, splits, shrinks or is rebuilt meanwhile, a traversal meets each entry that is there throughout
- * once, and goes on from a key that is gone. Equal hashes, one pair in four billion, are told apart by
- * the keys themselves.
+ * The order depends on the keys alone: not on slots, segments or what was inserted when. So
+ * whatever grows, splits, shrinks or is rebuilt meanwhile, a traversal meets each entry that is
+ * there throughout once, and goes on from a key that is gone. Equal hashes, one pair in four
+ * billion, are told apart by the keys themselves.
  *
- * Within a segment places ascend with the hash (oh_segment_place). So the successor of a hash is one of
- * its own home's entries, else of the next home's that has any. A home's entries stand between it and the
- * end of the run of full groups that it lies in, a few groups; they are told from their neighbours by
- * their tags, and come in the order of these: one or two hashes are computed to find the least.
+ * Within a segment places ascend with the hash (oh_segment_place). So the successor of a hash is
+ * one of its own home's entries, else of the next home's that has any. A home's entries stand
+ * between it and the end of the run of full groups that it lies in, a few groups; they are told
+ * from their neighbours by their tags, and come in the order of these: one or two hashes are
+ * computed to find the least.
  */
 #include "oh_segment.h"
 #include "oh_table_internal.h"
 
-/* Segments that one call looks at; a table whose entries were deleted may have many empty ones. About
+/* Segments that one call looks at; a table whose entries were deleted may have many empty ones.
+ * About
  * 200 us. */
 #define STEP_SEGMENTS 4096
 /* A directory entry stands for so many slots, as a power of two. */
@@ -82,8 +84,8 @@ typedef struct {
     uint32_t tag;
 } least_t;
 
-/* What a search looks for: the least hash from here on and, of those that equal it, the least key after
- * the given one, which may be NULL. */
+/* What a search looks for: the least hash from here on and, of those that equal it, the least key
+ * after the given one, which may be NULL. */
 typedef struct {
     const oh_segment_t *s; /* locked */
     uint32_t salt;

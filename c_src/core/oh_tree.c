@@ -10,8 +10,8 @@
 #define LEAF_WORDS_MAX 16384
 /* Dead words that a leaf may keep in any case: a rebuild costs an environment. */
 #define GARBAGE_WORDS 2048
-/* A leaf that shrinks looks for a neighbour to join from so many entries on, and may with one if both
- * have no more than JOIN_MAX. */
+/* A leaf that shrinks looks for a neighbour to join from so many entries on, and may with one if
+ * both have no more than JOIN_MAX. */
 #define JOIN_FROM 256
 #define JOIN_MAX  512
 /* Entries to a page of a new leaf: some are to come between them, or none where they ascend. */
@@ -147,7 +147,8 @@ oh_status_t oh_tree_get(oh_tree_t *t, const oh_key_t *key, oh_entry_t *entry) {
 
 /* --- Replacing leaves --- */
 
-/* A leaf with the entries first to last - 1 of s, wide if s is or wide says so; locked, since it will be published so. */
+/* A leaf with the entries first to last - 1 of s, wide if s is or wide says so; locked, since it
+ * will be published so. */
 static oh_leaf_t *copy_of(const oh_tree_t *t, const oh_leaf_t *s, uint32_t first, uint32_t last,
                           uint32_t fill, bool wide) {
     oh_leaf_t *to = oh_leaf_new(s->ops, s->generation, wide || s->wide);
@@ -224,8 +225,8 @@ oh_status_t oh_tree_split(oh_tree_t *t, oh_leaf_t *s, uint32_t at, const oh_key_
     return status;
 }
 
-/* Joins s and its neighbour, both locked, to one leaf, which is returned locked. They are unlocked and
- * retired. NULL if that failed. */
+/* Joins s and its neighbour, both locked, to one leaf, which is returned locked. They are unlocked
+ * and retired. NULL if that failed. */
 static oh_leaf_t *join(oh_tree_t *t, oh_leaf_t *s, oh_leaf_t *other, bool other_is_left) {
     oh_leaf_t *old[2] = {other_is_left ? other : s, other_is_left ? s : other};
     oh_leaf_t *to = copy_of(t, old[0], 0, oh_load_relaxed(&old[0]->live), PAGE_FILL, old[1]->wide);

@@ -8,7 +8,8 @@
 #include "oh_alloc.h"
 #include "oh_tree_internal.h"
 
-/* An inner node with fewer children is joined with a neighbour if both have no more than JOIN_MAX. */
+/* An inner node with fewer children is joined with a neighbour if both have no more than
+ * JOIN_MAX. */
 #define JOIN_BELOW 16
 #define JOIN_MAX   48
 
@@ -127,7 +128,8 @@ static uint32_t changed_links(const change_t *c, const oh_inner_t *inner, oh_lin
     return n;
 }
 
-/* The inner node beside inner, if it has few enough children; *index becomes that of the left one. */
+/* The inner node beside inner, if it has few enough children; *index becomes that of the left
+ * one. */
 static oh_inner_t *small_neighbour(const oh_inner_t *parent, uint32_t *index, uint32_t count) {
     for (int side = -1; side <= 1; side += 2) {
         uint32_t i = *index + (uint32_t)side;
@@ -143,8 +145,8 @@ static oh_inner_t *small_neighbour(const oh_inner_t *parent, uint32_t *index, ui
     return NULL;
 }
 
-/* Puts other's links before or after the count ones; between stands the separator of the right one of
- * the two, which is the parent's. */
+/* Puts other's links before or after the count ones; between stands the separator of the right one
+ * of the two, which is the parent's. */
 static uint32_t join_links(oh_link_t *links, uint32_t count, const oh_inner_t *other,
                            bool other_is_left, const oh_inner_t *parent, uint32_t left_index) {
     uint32_t at = other_is_left ? 0 : count;

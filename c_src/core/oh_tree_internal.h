@@ -200,7 +200,8 @@ OH_ALWAYS_INLINE uint32_t oh_count_below(const uint64_t *words, uint32_t count, 
     return (uint32_t)(base - words) + (*base < x + or_equal);
 }
 
-/* The child where key is, if it is anywhere: the last one whose separator is <= key, or the first. */
+/* The child where key is, if it is anywhere: the last one whose separator is <= key, or the
+ * first. */
 static inline uint32_t oh_inner_index(const oh_term_ops_t *ops, const oh_inner_t *inner,
                                       const oh_key_t *key) {
     const uint64_t *order2 = inner->order2 + 1;
@@ -242,17 +243,17 @@ void oh_bound_free(oh_bound_t *bound);
 
 /*
  * Puts new_count (1 to 2) leaves in the place of old_count (1 to 2) locked ones that have the same
- * parent and stand side by side from old[0] on. The new ones' links have the separators before them,
- * but for the first, which takes the old one's. OH_ENOMEM; OH_CLOSED if the entries were taken away;
- * OH_BUSY if two old ones have no longer one parent: nothing changed, and the bounds are still the
- * caller's. Retires what is no longer needed above the
+ * parent and stand side by side from old[0] on. The new ones' links have the separators before
+ * them, but for the first, which takes the old one's. OH_ENOMEM; OH_CLOSED if the entries were
+ * taken away; OH_BUSY if two old ones have no longer one parent: nothing changed, and the bounds
+ * are still the caller's. Retires what is no longer needed above the
  * leaves, but not them; they are marked as replaced.
  */
 oh_status_t oh_tree_replace(oh_tree_t *t, oh_leaf_t *const old[], uint32_t old_count,
                             const oh_link_t *new_links, uint32_t new_count);
 
-/* The leaf on the left or right of s under the same parent, or NULL. Who locks it must look whether it
- * was replaced. */
+/* The leaf on the left or right of s under the same parent, or NULL. Who locks it must look whether
+ * it was replaced. */
 oh_leaf_t *oh_tree_sibling(oh_tree_t *t, const oh_leaf_t *s, bool left);
 
 /* Frees a node and all below; nobody reads any more. */
@@ -313,8 +314,8 @@ static inline void oh_slot_entry(uint32_t meta, oh_word_t key, oh_word_t value, 
  * that has the lock gives the leaf's own version. */
 bool oh_leaf_find(const oh_leaf_t *s, uint32_t version, const oh_key_t *key, oh_place_t *place);
 
-/* In a tree beyond the caches each line of a leaf misses: let those miss together that a search will
- * touch, of a leaf with about as many pages as most have. */
+/* In a tree beyond the caches each line of a leaf misses: let those miss together that a search
+ * will touch, of a leaf with about as many pages as most have. */
 static inline void oh_leaf_prefetch(const oh_leaf_t *s) {
     enum { PAGES = 24 };
     __builtin_prefetch((const void *)&s->version);
@@ -360,8 +361,8 @@ bool oh_leaf_reserve(oh_leaf_t *s, uint32_t pages);
 bool oh_leaf_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag);
 /* Gives back what copy_item took, as far as it can be used again: the item is not stored. */
 void oh_leaf_drop_item(const oh_write_t *w, const oh_item_t *item);
-/* Stores what was copied: where the entry found is, or in a new slot there; if its page is full, one
- * must be in reserve. Order: release. */
+/* Stores what was copied: where the entry found is, or in a new slot there; if its page is full,
+ * one must be in reserve. Order: release. */
 void oh_leaf_store_item(const oh_write_t *w, const oh_item_t *item);
 /* Takes the entry out. A box is retired. */
 void oh_leaf_remove(oh_leaf_t *s, uint32_t page, uint32_t slot);
@@ -390,9 +391,9 @@ oh_leaf_t *oh_tree_lock_leaf(oh_tree_t *t, const oh_key_t *key);
 oh_leaf_t *oh_tree_leaf_for(const oh_tree_t *t, const oh_key_t *key);
 
 /* Splits s, locked, before its entry number at: keys from begin on go to the right half, keys up to
- * before to the left. NULL for begin means that entry, for before the one before it. Both halves are
- * returned locked, and *right tells which keys belong to the right one; s is unlocked and retired. On
- * an error nothing changed. */
+ * before to the left. NULL for begin means that entry, for before the one before it. Both halves
+ * are returned locked, and *right tells which keys belong to the right one; s is unlocked and
+ * retired. On an error nothing changed. */
 oh_status_t oh_tree_split(oh_tree_t *t, oh_leaf_t *s, uint32_t at, const oh_key_t *before,
                           const oh_key_t *begin, oh_leaf_t *half[2], oh_link_t *right);
 

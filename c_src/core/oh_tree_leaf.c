@@ -29,8 +29,8 @@ static uint32_t meta_words(uint32_t meta) {
     return size_class_words[(meta & OH_PAGE_SIZE) >> 4];
 }
 
-/* What the entry's key takes in the arena besides its value: objects, boxes and cells have theirs in
- * them. */
+/* What the entry's key takes in the arena besides its value: objects, boxes and cells have theirs
+ * in them. */
 static uint32_t own_key_words(uint32_t meta) {
     return (meta & OH_PAGE_IMM) == 0 && (meta & OH_PAGE_FORM) == OH_FORM_VALUE ? KEY_WORDS : 0;
 }
@@ -179,8 +179,8 @@ static bool compare_first(const oh_leaf_t *s, uint32_t version, const oh_key_t *
     return true;
 }
 
-/* Of the count ascending words from *low on, *low becomes the first that is x, *high the first that is
- * larger. */
+/* Of the count ascending words from *low on, *low becomes the first that is x, *high the first that
+ * is larger. */
 static void narrow_down(const _Atomic uint64_t *words, uint32_t *low, uint32_t *high, uint64_t x) {
     uint32_t first = *low + oh_lower_bound(words + *low, *high - *low, x);
     /* Mostly one or none is, or all are. */
@@ -193,9 +193,10 @@ static void narrow_down(const _Atomic uint64_t *words, uint32_t *low, uint32_t *
     *low = first;
 }
 
-/* The page where key is, if it is anywhere: the last one that begins with a key <= it, or the first.
- * What a page's fence says may be less than what the page begins with now; keys between these may
- * stand at the end of the page before or at the beginning of this one, by their prefix. */
+/* The page where key is, if it is anywhere: the last one that begins with a key <= it, or the
+ * first. What a page's fence says may be less than what the page begins with now; keys between
+ * these may stand at the end of the page before or at the beginning of this one, by their
+ * prefix. */
 static bool find_page(const oh_leaf_t *s, uint32_t version, const oh_key_t *key, uint32_t *page) {
     uint32_t low = 0, high = oh_load_acquire(&s->pages) - 1;
     narrow_down(s->fence + 1, &low, &high, key->order);

@@ -3,9 +3,9 @@
  *
  * Its leaves are locked from left to right, room and terms are prepared; nothing is visible yet but
  * leaves that were split or rebuilt. Then what the keys held before is published as the tree's
- * `many`, many_sequence becomes odd, the entries are written, many_sequence becomes even: that store
- * is the commit. A reader that meets an odd sequence takes the old entries from `many`, a walker
- * waits; one whose look saw the sequence change looks again.
+ * `many`, many_sequence becomes odd, the entries are written, many_sequence becomes even: that
+ * store is the commit. A reader that meets an odd sequence takes the old entries from `many`, a
+ * walker waits; one whose look saw the sequence change looks again.
  */
 #include "oh_alloc.h"
 #include "oh_tree_internal.h"
@@ -60,8 +60,8 @@ static oh_item_t **sort(const oh_term_ops_t *ops, oh_item_t **items, oh_item_t *
     return items;
 }
 
-/* Of items with the same key the last one stays, at the front; the others go to the end. Returns how
- * many stay. */
+/* Of items with the same key the last one stays, at the front; the others go to the end. Returns
+ * how many stay. */
 static size_t drop_replaced(const oh_term_ops_t *ops, oh_item_t **items, oh_item_t **dropped,
                             size_t count) {
     size_t kept = 0, gone = 0;
@@ -128,8 +128,8 @@ static uint32_t number_of(const oh_item_t *item) {
     return n;
 }
 
-/* Splits the leaf of the items, among its own entries if these are many, else among the items. A half
- * without items is unlocked. */
+/* Splits the leaf of the items, among its own entries if these are many, else among the items. A
+ * half without items is unlocked. */
 static oh_status_t split(oh_tree_t *t, oh_item_t **items, size_t first, size_t end) {
     oh_leaf_t *s = items[first]->at.leaf, *half[2];
     oh_link_t right;
@@ -183,8 +183,8 @@ static bool any_too_narrow(oh_item_t **items, size_t first, size_t end) {
     return narrow;
 }
 
-/* Makes room for the items of one leaf that are new; *end becomes where those of the first leaf end,
- * if it must split. */
+/* Makes room for the items of one leaf that are new; *end becomes where those of the first leaf
+ * end, if it must split. */
 static oh_status_t make_room(oh_tree_t *t, oh_item_t **items, size_t first, size_t *end) {
     oh_status_t status;
     for (;;) {

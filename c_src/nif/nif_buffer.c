@@ -109,7 +109,8 @@ static bool is_owner(ErlNifEnv *env, oh_buffer_t *b) {
     return oh_load_relaxed(&b->owner) == nif_buffer_self(env);
 }
 
-/* False for a handle that was detached, with the generation of its buffer's present lease: forged. */
+/* False for a handle that was detached, with the generation of its buffer's present lease:
+ * forged. */
 static bool is_genuine(const nif_lease_t *lease) {
     return oh_load_acquire(&lease->buffer->handle) == lease->handle;
 }

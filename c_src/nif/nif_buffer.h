@@ -4,8 +4,8 @@
  * Three resource types. `pool` is the user's reference to a pool. `buffer`, the handle H, is what a
  * lease term {offheap_buffer, Ref, Generation} refers to. `payload`, P, owns frozen and split off
  * bytes that binaries show: binaries come only from P, and what changes bytes takes only H. H, P
- * and the pool's reference each hold one reference to the core's pool, which is how binaries outlive
- * buffer and pool.
+ * and the pool's reference each hold one reference to the core's pool, which is how binaries
+ * outlive buffer and pool.
  *
  * References to H, and why none is used after its end:
  *
@@ -101,9 +101,9 @@ extern const oh_line_host_t nif_pool_line_host;
 /* What the finisher of a lease does. held: the H that it has among its arguments, or NULL. */
 void nif_buffer_finish(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *buffer, nif_buffer_t *held);
 
-/* Begins a lease on a buffer that the caller owns exclusively, and at whose beginning it has put size
- * bytes; the term for it. tag: an atom. On a dirty scheduler the process may be dead, and the lease
- * swept up and the buffer another's, before this returns. */
+/* Begins a lease on a buffer that the caller owns exclusively, and at whose beginning it has put
+ * size bytes; the term for it. tag: an atom. On a dirty scheduler the process may be dead, and the
+ * lease swept up and the buffer another's, before this returns. */
 ERL_NIF_TERM nif_buffer_make(ErlNifEnv *env, oh_pool_t *pool, oh_buffer_t *buffer, ERL_NIF_TERM tag,
                              uint64_t size);
 

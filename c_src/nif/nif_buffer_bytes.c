@@ -9,8 +9,8 @@
 #include "../core/oh_crc32c.h"
 
 /* Searching takes up to 5 ns a byte in bytes that nearly match everywhere, but mostly a fiftieth of
- * that. So the clock is looked at after each chunk, which takes 0.3 ms at the most. Preparing a long
- * pattern takes time too: it makes no chunks. */
+ * that. So the clock is looked at after each chunk, which takes 0.3 ms at the most. Preparing a
+ * long pattern takes time too: it makes no chunks. */
 #define FIND_CHUNK       ((uint64_t)64 << 10)
 #define FIND_PATTERN_MAX ((uint64_t)4 << 10)
 #define FIND_MAX_US      300
@@ -28,9 +28,9 @@ ERL_NIF_TERM nif_buffer_fill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
     return nif_range_end_put(env, &to);
 }
 
-/* buffer_copy_bytes(From, FromOffset, Length, To, ToOffset): From may be To, and the ranges overlap.
- * Both are entered, and entering never waits, so two calls the other way round cannot wait for each
- * other. */
+/* buffer_copy_bytes(From, FromOffset, Length, To, ToOffset): From may be To, and the ranges
+ * overlap. Both are entered, and entering never waits, so two calls the other way round cannot wait
+ * for each other. */
 ERL_NIF_TERM nif_buffer_copy_bytes(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     nif_range_t from, to;
     ERL_NIF_TERM result;

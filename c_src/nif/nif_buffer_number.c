@@ -1,5 +1,5 @@
-/* offheap_buffer: numbers in bytes, one or a list of them. Bytes are put when all values are known to
- * be good. */
+/* offheap_buffer: numbers in bytes, one or a list of them. Bytes are put when all values are known
+ * to be good. */
 #include "nif_buffer_range.h"
 
 #include <math.h>

@@ -7,8 +7,8 @@
  *
  * Where it runs: mode dirty, a dirty I/O scheduler; inline, here; auto (reads only), here for what
  * the page cache has, else there. More than NIF_BUFFER_INLINE_BYTES, and more pieces than
- * NIF_FILE_PIECES_INLINE, always run there. So a call takes at most about 0.3 ms here, unless inline
- * meets a slow disk.
+ * NIF_FILE_PIECES_INLINE, always run there. So a call takes at most about 0.3 ms here, unless
+ * inline meets a slow disk.
  */
 #include "nif_buffer.h"
 #include "nif_file.h"

@@ -11,7 +11,8 @@
  * The header tells kind, size or arity, and which elements are binaries. Numbers but small integers
  * are left out: before OTP 27, 0.0 =:= -0.0.
  *
- * A cell holds the key's words, if it is not immediate, then the value's; its tag says what these are:
+ * A cell holds the key's words, if it is not immediate, then the value's; its tag says what these
+ * are:
  *
  *   FLAT_IMMEDIATE   {Key, Value}: one word
  *   FLAT_TUPLE       {Key, Value}, where Value is a tuple of immediates: its elements

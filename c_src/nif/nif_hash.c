@@ -1,9 +1,9 @@
 /*
  * hash: digests of terms that hold bytes, whole or piece by piece, and of files.
  *
- * On a normal scheduler up to INLINE_BYTES are hashed: 50 us of BLAKE2b, up to 250 of SHA-256. Calls
- * with more move to a dirty CPU scheduler by themselves; those that read files run on a dirty IO
- * scheduler.
+ * On a normal scheduler up to INLINE_BYTES are hashed: 50 us of BLAKE2b, up to 250 of SHA-256.
+ * Calls with more move to a dirty CPU scheduler by themselves; those that read files run on a dirty
+ * IO scheduler.
  */
 #include "nif.h"
 
@@ -46,8 +46,8 @@ static bool get_spec(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_hash_spec_t *
     return true;
 }
 
-/* hash_digest(Algorithm, Bytes, Key, Input): bound: INLINE_BYTES, beyond which a dirty scheduler goes
- * on. */
+/* hash_digest(Algorithm, Bytes, Key, Input): bound: INLINE_BYTES, beyond which a dirty scheduler
+ * goes on. */
 ERL_NIF_TERM nif_hash_digest(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_hash_spec_t spec;
     oh_hash_t h;

@@ -21,8 +21,9 @@ typedef struct {
 } nif_input_t;
 
 /* OH_BADARG for a term that is none of these and for a range beyond what is written, OH_RELEASED,
- * and OH_BUSY if 8191 others are in the buffer. After OH_OK the caller closes it, before the NIF returns. A buffer counts with the bytes
- * written by now; who overwrites them meanwhile makes what is read a mixture, as in a file. */
+ * and OH_BUSY if 8191 others are in the buffer. After OH_OK the caller closes it, before the NIF
+ * returns. A buffer counts with the bytes written by now; who overwrites them meanwhile makes what
+ * is read a mixture, as in a file. */
 oh_status_t nif_input_open(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input);
 /* The same for what is one run of bytes: no list. */
 oh_status_t nif_input_open_piece(ErlNifEnv *env, ERL_NIF_TERM term, nif_input_t *input);

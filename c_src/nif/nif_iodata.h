@@ -1,8 +1,8 @@
 /*
  * nif_iodata: the bytes of an iolist or binary, without flattening it first.
  *
- * Everything erlang:iolist_to_binary/1 takes, however deep it is nested. One pass copies and counts;
- * where nothing may be copied before all is known to be good, one with no room comes first.
+ * Everything erlang:iolist_to_binary/1 takes, however deep it is nested. One pass copies and
+ * counts; where nothing may be copied before all is known to be good, one with no room comes first.
  */
 #ifndef NIF_IODATA_H
 #define NIF_IODATA_H

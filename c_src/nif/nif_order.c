@@ -20,7 +20,8 @@ typedef struct {
 
 #define ROW_BITS 128
 
-/* Appends the last `bits` (1 to 64) bits of a value, as many of them as fit, the first ones first. */
+/* Appends the last `bits` (1 to 64) bits of a value, as many of them as fit, the first ones
+ * first. */
 static void put(row_t *row, uint64_t value, unsigned bits) {
     if (row->ended)
         return;
@@ -79,7 +80,8 @@ static void put_external(ErlNifEnv *env, ERL_NIF_TERM term, row_t *row) {
         row->failed = true;
         return;
     }
-    /* SMALL_ATOM_UTF8_EXT 119, size 1; ATOM_UTF8_EXT 118, size 2; BIT_BINARY_EXT 77, size 4, bits 1 */
+    /* SMALL_ATOM_UTF8_EXT 119, size 1; ATOM_UTF8_EXT 118, size 2; BIT_BINARY_EXT 77, size 4, bits
+     * 1 */
     size_t header = ext.data[1] == 119 ? 3 : ext.data[1] == 118 ? 4 : 7;
     if (header < 7)
         put_text(row, ext.data + header, ext.size - header);

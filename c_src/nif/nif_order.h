@@ -2,7 +2,8 @@
  * nif_order: the order of terms, as the operators < and == have it, with a prefix of 128 bits that
  * tells it mostly without asking the emulator.
  *
- * The prefix is a row of bits: four for the type (number < atom < reference < fun < port < pid < tuple
+ * The prefix is a row of bits: four for the type (number < atom < reference < fun < port < pid <
+ * tuple
  * < map < nil < list < bit string), then for
  *
  *   a number       the bits of the nearest double, turned so that they ascend. Beyond 2^64 and below
@@ -41,8 +42,8 @@ static inline void nif_order_small(int64_t value, oh_key_t *key) {
     key->order2 = bits << 60;
 }
 
-/* Gives key the prefix of a term: O(1), but for bit strings that are no binaries, and atoms that are
- * not Latin-1, whose text only their external format shows. False when memory is out. */
+/* Gives key the prefix of a term: O(1), but for bit strings that are no binaries, and atoms that
+ * are not Latin-1, whose text only their external format shows. False when memory is out. */
 bool nif_order(ErlNifEnv *env, ERL_NIF_TERM term, oh_key_t *key);
 
 /* The order of two keys of the store, whose prefixes are equal; see oh_term_ops_t. */

@@ -105,7 +105,8 @@ extern const oh_term_ops_t store_ops;
 /* Whether the caller owns the table. */
 bool store_is_owner(ErlNifEnv *env, const store_t *s);
 
-/* The table that term names. It stays until the calling thread has looked up others (oh_names.h). */
+/* The table that term names. It stays until the calling thread has looked up others
+ * (oh_names.h). */
 static inline bool store_by_name(ERL_NIF_TERM term, store_t **s) {
     oh_named_t *named = oh_names_find(term);
     if (named == NULL)
@@ -137,8 +138,8 @@ step_t store_measure_key(ErlNifEnv *env, const store_t *s, oh_key_t *key, nif_si
 /* store_flat_key for a tree. */
 flat_key_kind_t store_flat_order_key(ErlNifEnv *env, oh_key_t *key, oh_word_t flat[FLAT_KEY_WORDS]);
 
-/* Completes a key, whose word is set, as far as it is immediate or flat; the words of a flat one are
- * put into flat. */
+/* Completes a key, whose word is set, as far as it is immediate or flat; the words of a flat one
+ * are put into flat. */
 static inline flat_key_kind_t store_flat_key(ErlNifEnv *env, const store_t *s, oh_key_t *key,
                                              oh_word_t flat[FLAT_KEY_WORDS]) {
     if (oh_unlikely(s->tree != NULL))
@@ -180,8 +181,8 @@ void store_item_drop(oh_item_t *item);
 bool store_is_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry, ERL_NIF_TERM object,
                      const oh_item_t *item);
 
-/* The objects of an entry, of any type of table, as a list, or an element of each. STEP_DIRTY: they are
- * too many or too large for here; STEP_BADARG: one lacks the element. */
+/* The objects of an entry, of any type of table, as a list, or an element of each. STEP_DIRTY: they
+ * are too many or too large for here; STEP_BADARG: one lacks the element. */
 step_t store_make_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
                           ERL_NIF_TERM *list);
 step_t store_make_elements(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry,
@@ -191,8 +192,8 @@ step_t store_make_elements(ErlNifEnv *env, const store_t *s, const oh_entry_t *e
 step_t store_prepend_objects(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries,
                              uint32_t count, ERL_NIF_TERM *list);
 
-/* A step from key to key of a store that is no ordered set: to the entry after argv[1], or to the first if
- * there is no such argument. Its key, or with_objects {Key, [Object]}; '$end_of_table'. */
+/* A step from key to key of a store that is no ordered set: to the entry after argv[1], or to the
+ * first if there is no such argument. Its key, or with_objects {Key, [Object]}; '$end_of_table'. */
 ERL_NIF_TERM store_step(ErlNifEnv *env, const store_t *s, store_fun_t *fun, int argc,
                         const ERL_NIF_TERM argv[], bool with_objects);
 
@@ -205,8 +206,9 @@ ERL_NIF_TERM store_make_key(ErlNifEnv *env, const oh_entry_t *entry);
 /* The entry's object, its value or an element of it, copied for the caller. */
 ERL_NIF_TERM store_make_object(ErlNifEnv *env, const store_t *s, const oh_entry_t *entry);
 
-/* The entries of the segment at *position, one for each object, to be ended with oh_free also after an
- * error; moves *position on. OH_BUSY: they are too many for a normal scheduler. The caller is pinned. */
+/* The entries of the segment at *position, one for each object, to be ended with oh_free also after
+ * an error; moves *position on. OH_BUSY: they are too many for a normal scheduler. The caller is
+ * pinned. */
 oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_entry_t **entries,
                                uint32_t *count);
 
@@ -215,8 +217,8 @@ oh_status_t store_scan_segment(const store_t *s, oh_position_t *position, oh_ent
 bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_table_stats_t *stats,
                  ERL_NIF_TERM *next);
 
-/* The same of an ordered set, as a whole: for a scheduler's time, or any number of objects on a dirty
- * one. STEP_DIRTY if it has more than are counted here; STEP_BADARG if it was deleted. */
+/* The same of an ordered set, as a whole: for a scheduler's time, or any number of objects on a
+ * dirty one. STEP_DIRTY if it has more than are counted here; STEP_BADARG if it was deleted. */
 step_t store_count_tree(const store_t *s, oh_table_stats_t *stats);
 /* How many objects it has; as above. */
 step_t store_tree_size(const store_t *s, uint64_t *size);
@@ -224,8 +226,8 @@ step_t store_tree_size(const store_t *s, uint64_t *size);
 /* store_scan of an ordered set. */
 ERL_NIF_TERM store_scan_tree(ErlNifEnv *env, store_t *s, int argc, const ERL_NIF_TERM argv[]);
 
-/* The objects of entries, the first one last, before *list; STEP_DIRTY if copying them takes too long
- * here. */
+/* The objects of entries, the first one last, before *list; STEP_DIRTY if copying them takes too
+ * long here. */
 step_t store_prepend(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries, uint32_t count,
                      ERL_NIF_TERM *list);
 
@@ -237,8 +239,8 @@ void store_stored_key(ErlNifEnv *env, const oh_entry_t *entry, oh_key_t *key);
 oh_status_t store_new_index(store_t *s, oh_list_t list, ERL_NIF_TERM name, uint32_t salt);
 /* Ends s's reference to what it stands on, if it has one. For destructors: O(1). */
 void store_free_index(store_t *s, oh_list_t list);
-/* Ends a reference to what the registry lists. The last one closes it, if it is not closed, and frees
- * it. O(1). */
+/* Ends a reference to what the registry lists. The last one closes it, if it is not closed, and
+ * frees it. O(1). */
 void store_unref(oh_list_t list, oh_registry_entry_t *entry);
 /* Ends what nif_store_fix.c keeps of a table. */
 void store_fixes_end(store_fixes_t *fixes);
@@ -247,14 +249,14 @@ void store_close_index(const store_t *s);
 
 /* The resource type's callbacks that are about owners. */
 void store_owner_down(ErlNifEnv *env, void *obj, ErlNifPid *pid, ErlNifMonitor *monitor);
-/* Makes the caller the new table's owner, heir (NULL allowed) its heir. False if the caller is being
- * killed, and the table is deleted. */
+/* Makes the caller the new table's owner, heir (NULL allowed) its heir. False if the caller is
+ * being killed, and the table is deleted. */
 bool store_begin_life(ErlNifEnv *env, store_t *s, store_heir_t *heir);
 /* Ends the table for good, unless somebody else did: its name is free, then its entries are gone.
  * owner: only if that is the owner; STORE_NOBODY: whoever is. */
 bool store_end_life(ErlNifEnv *env, store_t *s, ERL_NIF_TERM owner);
-/* The heir that the option {heir, Pid, Data} means, as {Pid, Data}; none: NULL, as for a pid that is
- * dead. STEP_BADARG, STEP_ENOMEM. */
+/* The heir that the option {heir, Pid, Data} means, as {Pid, Data}; none: NULL, as for a pid that
+ * is dead. STEP_BADARG, STEP_ENOMEM. */
 step_t store_make_heir(ErlNifEnv *env, store_t *s, ERL_NIF_TERM option, store_heir_t **heir);
 void store_free_heir(store_heir_t *heir);
 bool store_get_protection(ERL_NIF_TERM term, store_protection_t *out);

@@ -1,6 +1,7 @@
 /*
- * What a store of type bag or duplicate_bag does beyond a set: lists of objects as results, objects deleted
- * one by one. Results of more than STORE_INLINE_READS objects are made on a dirty scheduler.
+ * What a store of type bag or duplicate_bag does beyond a set: lists of objects as results, objects
+ * deleted one by one. Results of more than STORE_INLINE_READS objects are made on a dirty
+ * scheduler.
  */
 #include "nif_store.h"
 #include "nif_store_index.h"

@@ -1,8 +1,9 @@
 /*
- * safe_fixtable: who has fixed a store. Traversals need no fixing here; what is kept is what info/2 shows.
+ * safe_fixtable: who has fixed a store. Traversals need no fixing here; what is kept is what info/2
+ * shows.
  *
- * A list of processes with their counts, under a lock that is held for a walk over it. Processes that
- * ended are taken out by whoever meets them, which needs no monitor.
+ * A list of processes with their counts, under a lock that is held for a walk over it. Processes
+ * that ended are taken out by whoever meets them, which needs no monitor.
  */
 #include "nif_store.h"
 #include "nif_store_index.h"

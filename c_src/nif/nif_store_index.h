@@ -1,6 +1,6 @@
 /*
- * nif_store_index: the one place that tells a store on a hash table from one on a tree. Each call is
- * oh_table's or oh_tree's of the same name.
+ * nif_store_index: the one place that tells a store on a hash table from one on a tree. Each call
+ * is oh_table's or oh_tree's of the same name.
  */
 #ifndef NIF_STORE_INDEX_H
 #define NIF_STORE_INDEX_H

@@ -15,9 +15,9 @@ static ERL_NIF_TERM make_heir(ErlNifEnv *env, const store_t *s) {
     return result;
 }
 
-/* store_properties(Store) -> {Id, Name, Named, Type, KeyPos, Protection, Owner, Heir, ReadConcurrency,
- * WriteConcurrency, DecentralizedCounters, Compressed}, or undefined if there is no such table any
- * more. O(1) */
+/* store_properties(Store) -> {Id, Name, Named, Type, KeyPos, Protection, Owner, Heir,
+ * ReadConcurrency, WriteConcurrency, DecentralizedCounters, Compressed}, or undefined if there is
+ * no such table any more. O(1) */
 ERL_NIF_TERM nif_store_properties(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     store_t *s;
@@ -44,7 +44,8 @@ ERL_NIF_TERM nif_store_properties(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     return enif_make_tuple_from_array(env, result, sizeof result / sizeof result[0]);
 }
 
-/* store_may(Store, read | write) -> true, or why not: type, id, access. What error messages say. O(1) */
+/* store_may(Store, read | write) -> true, or why not: type, id, access. What error messages say.
+ * O(1) */
 ERL_NIF_TERM nif_store_may(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     store_t *s;
@@ -127,7 +128,8 @@ ERL_NIF_TERM nif_store_stats(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         enif_make_uint64(env, stats.segments), enif_make_uint64(env, stats.boxes));
 }
 
-/* The number of objects of the entries; OH_BUSY if it takes long to find out, for a normal scheduler. */
+/* The number of objects of the entries; OH_BUSY if it takes long to find out, for a normal
+ * scheduler. */
 static oh_status_t count_objects(const oh_entry_t *entries, uint32_t count, uint32_t *objects) {
     bool dirty = nif_on_dirty_cpu();
     uint64_t n = 0;
@@ -195,8 +197,8 @@ step_t store_prepend(ErlNifEnv *env, const store_t *s, const oh_entry_t *entries
 }
 
 /* store_scan(Store, Position, Tail) -> {Position | done, Objects ++ Tail}: the objects of one
- * segment, up to about a thousand: about 50 us. Begin with 0, or with last: then those of an ordered set
- * are given from the last ones on, so that the list is in order. Erlang loops. */
+ * segment, up to about a thousand: about 50 us. Begin with 0, or with last: then those of an
+ * ordered set are given from the last ones on, so that the list is in order. Erlang loops. */
 ERL_NIF_TERM nif_store_scan(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_position_t position;

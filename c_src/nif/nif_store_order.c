@@ -3,8 +3,8 @@
  *
  * A step takes one or two look-ups, some 100 ns, and a copy of what it returns. Ranks are exact if
  * nobody writes meanwhile; the first after a write counts up to 4,096 leaves, some four million
- * objects, where the caller is, more on a dirty scheduler. Keys and objects beyond STORE_INLINE_WORDS
- * are handled on a dirty scheduler.
+ * objects, where the caller is, more on a dirty scheduler. Keys and objects beyond
+ * STORE_INLINE_WORDS are handled on a dirty scheduler.
  */
 #include "nif_store.h"
 #include "nif_store_index.h"
@@ -240,8 +240,8 @@ static void reverse(oh_entry_t *entries, uint32_t count) {
     }
 }
 
-/* store_range(Store, rank | from | after, Number | Key, [] | [To], Limit) -> [Object], ascending: fewer
- * than Limit if there are no more. */
+/* store_range(Store, rank | from | after, Number | Key, [] | [To], Limit) -> [Object], ascending:
+ * fewer than Limit if there are no more. */
 ERL_NIF_TERM nif_store_range(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     range_t r;
@@ -266,8 +266,8 @@ ERL_NIF_TERM nif_store_range(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
 
 /* --- The whole --- */
 
-/* Where a scan stands: 0, at the beginning; [Key], beyond that key; last, at the end; {Key}, before that
- * key. */
+/* Where a scan stands: 0, at the beginning; [Key], beyond that key; last, at the end; {Key}, before
+ * that key. */
 static step_t get_position(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM term,
                            oh_word_t flat[FLAT_KEY_WORDS], oh_key_t *from, bool *begun,
                            oh_direction_t *direction) {

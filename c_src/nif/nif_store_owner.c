@@ -2,10 +2,11 @@
  * The store: owners, heirs, the end of a table.
  *
  * owner, monitor and heir change together under the table's lock, which is a leaf: nothing of the
- * emulator is called with it, since the callbacks come from a process that is exiting, with what the
- * emulator has locked. So a monitor is made first, then the change is tried, then what turned out to be
- * for nothing is undone. Whoever makes a process the owner looks afterwards whether it is alive: its
- * end may have come between the monitor and the change, and then nobody else would take notice.
+ * emulator is called with it, since the callbacks come from a process that is exiting, with what
+ * the emulator has locked. So a monitor is made first, then the change is tried, then what turned
+ * out to be for nothing is undone. Whoever makes a process the owner looks afterwards whether it is
+ * alive: its end may have come between the monitor and the change, and then nobody else would take
+ * notice.
  *
  * All calls here are O(1) but for copying the data that goes with a table.
  */
@@ -218,8 +219,8 @@ ERL_NIF_TERM nif_store_give_away(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
     return nif_atom.true_;
 }
 
-/* store_setopts(Store, none | {Pid, Data} | undefined, Protection | undefined) -> true; undefined: as
- * it is. */
+/* store_setopts(Store, none | {Pid, Data} | undefined, Protection | undefined) -> true; undefined:
+ * as it is. */
 ERL_NIF_TERM nif_store_setopts(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     store_protection_t protection = STORE_PUBLIC;

@@ -48,7 +48,8 @@ static uint16_t arena_flat(void *arena, oh_word_t key, oh_word_t words[OH_CELL_W
     return flat_key(arena, key, words, &count) == KEY_FLAT ? count : 0;
 }
 
-/* Terms that are not identical but compare as equal, as {1} and {1.0}, are told apart by their hashes. */
+/* Terms that are not identical but compare as equal, as {1} and {1.0}, are told apart by their
+ * hashes. */
 static int term_compare(oh_word_t a, oh_word_t b) {
     int order = enif_compare(a, b);
     if (order != 0 || term_equal(a, b))
@@ -145,7 +146,8 @@ static step_t make_box(oh_item_t *item, uint64_t words, uint32_t keypos) {
     return STEP_OK;
 }
 
-/* An item with its key; flat forms are put into the draft. Without a flat form, *size is the key's. */
+/* An item with its key; flat forms are put into the draft. Without a flat form, *size is the
+ * key's. */
 static step_t item_key(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM key, flat_draft_t *draft,
                        oh_item_t *item, nif_size_t *size) {
     /* Field by field: a whole item takes longer to clear than the rest of this call. */

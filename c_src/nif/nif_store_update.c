@@ -1,6 +1,6 @@
 /*
- * The store's writes that depend on what is there: counters, and compare-and-swap of an object. Each
- * locks one segment, as those in nif_store_write.c.
+ * The store's writes that depend on what is there: counters, and compare-and-swap of an object.
+ * Each locks one segment, as those in nif_store_write.c.
  */
 #include "nif_store.h"
 #include "nif_store_index.h"
@@ -62,8 +62,8 @@ static bool change_element(ErlNifEnv *env, const oh_entry_t *entry, const counte
     return true;
 }
 
-/* The cell with one element changed, in the draft; false if the element is the key or no integer that
- * stays flat. */
+/* The cell with one element changed, in the draft; false if the element is the key or no integer
+ * that stays flat. */
 static bool change_cell(ErlNifEnv *env, const oh_cell_t *cell, const counter_op_t *op,
                         flat_draft_t *draft, ERL_NIF_TERM *value) {
     bool is_pair = flat_kind(cell) != FLAT_OBJECT;
@@ -190,9 +190,9 @@ static bool update_entry(ErlNifEnv *env, store_t *s, oh_write_t *w, ERL_NIF_TERM
     return store_index_put(s, w, &item) == OH_OK;
 }
 
-/* store_update_element(Store, Key, {Position, Value} | [{Position, Value}]) -> boolean() | general: the usual
- * case, immediates in an object that is there and flat; false: there is none. Everything else, errors
- * included, is general: Erlang does it by lookup and replace. */
+/* store_update_element(Store, Key, {Position, Value} | [{Position, Value}]) -> boolean() | general:
+ * the usual case, immediates in an object that is there and flat; false: there is none. Everything
+ * else, errors included, is general: Erlang does it by lookup and replace. */
 ERL_NIF_TERM nif_store_update_element(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     flat_draft_t draft;

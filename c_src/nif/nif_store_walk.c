@@ -1,9 +1,9 @@
 /*
  * Traversal of a hash table key by key, and slot by slot. (Ordered sets: nif_store_order.c.)
  *
- * A step locks one segment for the time of a look at a few groups of it; keys without a flat form are
- * hashed for that, a dozen or so. What is large, and steps over thousands of empty segments, run on a
- * dirty scheduler.
+ * A step locks one segment for the time of a look at a few groups of it; keys without a flat form
+ * are hashed for that, a dozen or so. What is large, and steps over thousands of empty segments,
+ * run on a dirty scheduler.
  */
 #include "nif_store.h"
 

@@ -1,8 +1,8 @@
 /*
  * The store's writes. Each locks one segment for the time of a look-up and a copy of at most
  * STORE_SHARED_WORDS words; larger terms are copied before, into an environment of their own. Terms
- * beyond STORE_INLINE_WORDS and lists beyond STORE_INLINE_OBJECTS are handled on a dirty scheduler. Those
- * that depend on what is there are in nif_store_update.c.
+ * beyond STORE_INLINE_WORDS and lists beyond STORE_INLINE_OBJECTS are handled on a dirty scheduler.
+ * Those that depend on what is there are in nif_store_update.c.
  */
 #include "nif_store.h"
 #include "nif_store_index.h"
@@ -157,8 +157,8 @@ ERL_NIF_TERM nif_store_insert_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM a
     return existed ? nif_atom.false_ : nif_atom.true_;
 }
 
-/* store_put(Store, Key, Value): insert {Key, Value} without the tuple -> ok, or the arguments if they
- * are bad. */
+/* store_put(Store, Key, Value): insert {Key, Value} without the tuple -> ok, or the arguments if
+ * they are bad. */
 ERL_NIF_TERM nif_store_put(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_t *s;
     oh_item_t item;

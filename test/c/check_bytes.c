@@ -1,5 +1,5 @@
-/* oh_bytes: each function against the plainest loop, at every alignment, at the end of an allocation
- * (where ASan sees a byte too many). */
+/* oh_bytes: each function against the plainest loop, at every alignment, at the end of an
+ * allocation (where ASan sees a byte too many). */
 #include <string.h>
 
 #include "oh_bytes.h"

@@ -1,4 +1,5 @@
-/* oh_magazines: what goes in comes out once, wherever it went; full and empty magazines; no memory. */
+/* oh_magazines: what goes in comes out once, wherever it went; full and empty magazines; no
+ * memory. */
 #include "oh_magazines.h"
 #include "oh_thread.h"
 #include "suite.h"

@@ -1,5 +1,5 @@
-/* Tables with many objects a key: one thread against a model, every form of key and object, lists, memory
- * running out. */
+/* Tables with many objects a key: one thread against a model, every form of key and object, lists,
+ * memory running out. */
 #include "fake_terms.h"
 #include "oh_objects.h"
 #include "oh_reaper.h"
@@ -281,7 +281,8 @@ START_TEST(agrees_with_a_model_when_keys_have_no_flat_form) {
 }
 END_TEST
 
-/* Other entries come and go, so that the segments with the chains and bags are rebuilt and split. */
+/* Other entries come and go, so that the segments with the chains and bags are rebuilt and
+ * split. */
 START_TEST(chains_and_bags_outlive_rebuilding) {
     bag_test_t b = bag_test(&fake_ops, true);
     memset(model_count, 0, sizeof model_count);

@@ -212,8 +212,8 @@ static inline uint64_t fake_entry_value(const oh_entry_t *entry) {
     return number;
 }
 
-/* An item for a key and number; terms come from scratch, and a cell is made in draft. A key that has
- * no flat form gets no cell. */
+/* An item for a key and number; terms come from scratch, and a cell is made in draft. A key that
+ * has no flat form gets no cell. */
 static inline oh_item_t fake_item_of(const oh_term_ops_t *ops, fake_arena_t *scratch,
                                      fake_draft_t *draft, oh_key_t item_key, uint64_t number,
                                      fake_shape_t shape) {

@@ -7,7 +7,8 @@
 
 /* Keys that share a prefix: divided by this, their numbers are one. */
 static uint64_t fake_tie = 3;
-/* So many of the numbers that make share the first word of the prefix; 1: the second is always 0. */
+/* So many of the numbers that make share the first word of the prefix; 1: the second is always
+ * 0. */
 static uint64_t fake_words = 8;
 
 static inline oh_key_t fake_tree_key(oh_word_t word) {

@@ -1,11 +1,12 @@
 /*
- * Bags under threads: readers, inserters and deleters of one large key and of a small one, walkers, and
- * clearing.
+ * Bags under threads: readers, inserters and deleters of one large key and of a small one, walkers,
+ * and clearing.
  *
- * Each writer inserts pairs of numbers, an even one and the next, as one change, and later removes the
- * even one first. So whoever reads sees the numbers of a writer ascend, and with an even number the next:
- * a snapshot that is no state of the bag would lack one. The walker meets each of the stable keys once.
- * In the other table pairs of keys are written as one change while all is cleared again and again.
+ * Each writer inserts pairs of numbers, an even one and the next, as one change, and later removes
+ * the even one first. So whoever reads sees the numbers of a writer ascend, and with an even number
+ * the next: a snapshot that is no state of the bag would lack one. The walker meets each of the
+ * stable keys once. In the other table pairs of keys are written as one change while all is cleared
+ * again and again.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Threads on one filter: what one added is a member for all as soon as they hear of it, and of those
- * who add a new hash at once at least one is told that it was not there.
+ * Threads on one filter: what one added is a member for all as soon as they hear of it, and of
+ * those who add a new hash at once at least one is told that it was not there.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Threads on one sketch, beside merges and counts: its registers end as if one thread had added all,
- * each growth of a register is told to one, and counts never go down.
+ * Threads on one sketch, beside merges and counts: its registers end as if one thread had added
+ * all, each growth of a register is told to one, and counts never go down.
  */
 #include <pthread.h>
 #include <stdio.h>

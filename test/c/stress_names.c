@@ -1,5 +1,5 @@
-/* Names under threads: some look names up and use what they find, others give names to new objects, take
- * them away, rename. What is found is alive, and is the object that has the name. */
+/* Names under threads: some look names up and use what they find, others give names to new objects,
+ * take them away, rename. What is found is alive, and is the object that has the name. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

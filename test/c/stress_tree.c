@@ -2,10 +2,10 @@
  * The tree under threads: readers, writers on all keys, writers of many entries at once, walkers in
  * both directions, those who count; growth from one leaf to many and back.
  *
- * Stable keys are never removed: each read and each walk must find them, in order, with numbers that
- * were written for them. Pairs are written by write_many, both halves with the same number: a reader
- * that goes back and forth between them must never see the numbers go backwards. When all is quiet,
- * ranks are exact.
+ * Stable keys are never removed: each read and each walk must find them, in order, with numbers
+ * that were written for them. Pairs are written by write_many, both halves with the same number: a
+ * reader that goes back and forth between them must never see the numbers go backwards. When all is
+ * quiet, ranks are exact.
  */
 #include <pthread.h>
 #include <stdio.h>

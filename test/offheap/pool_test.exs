@@ -660,6 +660,7 @@ defmodule Offheap.PoolTest do
     after
       :code.purge(:telemetry)
       :code.delete(:telemetry)
+      Offheap.Telemetry.init()
     end
 
     test "wants a name and known options" do

@@ -2,7 +2,8 @@
 
 PACKAGES := erlang-base erlang-dev erlang-crypto erlang-eunit erlang-parsetools erlang-tools \
             erlang-runtime-tools erlang-syntax-tools erlang-public-key erlang-ssl erlang-inets \
-            erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check spin pkg-config gcc clang make git
+            erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check spin pkg-config gcc clang libclang-rt-dev \
+            make git
 
 .PHONY: install
 install:
@@ -19,6 +20,7 @@ demo: build
 .PHONY: test
 test: install check
 	sh test/models.sh
+	sh test/fuzz/fuzz.sh
 	mix test
 	sh test/sanitize.sh
 	sh test/packages.sh

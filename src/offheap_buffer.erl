@@ -10,7 +10,7 @@
 %% '''
 %%
 %% <ul>
-%% <li>It has a capacity, which does not change, and a size: the bytes written so far, from 0 on.
+%% <li>It has a capacity, which only a split changes, and a size: the bytes written so far, from 0 on.
 %%     Writing beyond the size fills the gap with zeros, as in a file, and {@link resize/2} truncates.
 %%     Bytes from an earlier lease are never seen.</li>
 %% <li>{@link split_to/2} takes the first bytes off as a binary, while the rest stays writable.</li>
@@ -97,8 +97,8 @@ lease(Pool, Size, Data) ->
 %% <li>`{tag, atom()}': what {@link offheap_pool:leases/2} shows with the lease; default
 %%     `undefined'.</li>
 %% <li>`{timeout, Ms | infinity}': at the cap, waits for so long in line; default 0. Who waits is
-%%     served in the order of coming, and before any lease that does not wait. The process is woken
-%%     by a message when bytes come back, and no scheduler waits; no message is left over.
+%%     served in the order of coming, and others only from what is left beside that. The process
+%%     is woken by a message when bytes come back, and no scheduler waits; no message is left over.
 %%     `{error, timeout}' when it was in vain. More than the cap is `{error, exhausted}' at
 %%     once.</li>
 %% </ul>

@@ -11,8 +11,9 @@
 %% <li>Blocks larger than `largest' are leased all the same, but freed and not kept when they come
 %%     back.</li>
 %% <li>A lease may also wait for bytes to come back, by the option `timeout' of
-%%     {@link offheap_buffer:lease/3}. Who waits is served in the order of coming; as long as somebody
-%%     does, no other lease gets anything, so that small ones cannot starve a large one.</li>
+%%     {@link offheap_buffer:lease/3}. Who waits is served in the order of coming; meanwhile others
+%%     get only what is left beside all that the waiting want, so that small leases cannot starve a
+%%     large one.</li>
 %% <li>A pool lives as long as some process, message or table holds its handle. Buffers and binaries
 %%     made from it live on after it.</li>
 %% <li>A pool can have a name: {@link start_link/1} starts a process, for a supervisor, that names
@@ -244,10 +245,9 @@ get(Handle) -> Handle.
 %%     are freed, at each sweep; default 60000.</li>
 %% </ul>
 %%
-%% If the application `telemetry' is there when the process starts, each sweep after which leases
-%% were refused since the last one emits the event `[offheap, pool, refused]' with the measurements
-%% `count', `bytes' and `waiting' and the metadata `pool' (the name) and `max_bytes': at most one in
-%% `sweep_ms', and no cost to those who lease.
+%% Where telemetry is ({@link offheap_telemetry}), each sweep after which leases were refused since
+%% the last one emits the event `[offheap, pool, refused]': at most one in `sweep_ms', and no cost to
+%% those who lease.
 %%
 %% When the process ends the name is free again and the pool is closed. A name costs each lease
 %% about 30 ns; {@link get/1} gives the handle to those who care. Starting and stopping a named pool

@@ -14,12 +14,12 @@
  * again; and a waiter joins before it looks for the last time.
  *
  * Call     Threads                          Order    Progress
- * -------  -------------------------------  -------  ------------------------------------------------
+ * -------  -------------------------------  -------  ----------------------------------------------
  * waiting  any                              seq_cst  wait-free
  * poke     any                              seq_cst  never waits; at times does what another thread
  *                                                    that holds the lock would have to
  * abandon  any, destructors included        seq_cst  as poke
- * join,    the waiter; not in a destructor  seq_cst  blocking: a lock for a fraction of a microsecond
+ * join,    the waiter; not in a destructor  seq_cst  blocking: a lock for less than a microsecond
  * ready,
  * leave
  * init     one

@@ -25,10 +25,10 @@
  * ------------------------  -------  ---------------------  ---------------------------------
  * take, from a cache        any      acquire                lock-free
  * take, a new block         any                             lock-free but for the allocator
- * take_at_cap               any                             as evict; may wait for trimmers, but
+ * take_at_cap               any                             as trim; may wait for trimmers, but
  *                                                           not for ever: not on a scheduler
  * put                       any      release, then seq_cst  lock-free; the allocator if closed
- * trim, evict               any                             as put, for each block
+ * trim                      any                             as put, for each block
  * close                     any, more than once
  * retire                    once, for a reference           wait-free
  * ref, unref                any      unref: acq_rel         wait-free; the last: as reaper_push

@@ -32,7 +32,7 @@ static void make_payload(const nif_lease_t *lease) {
 static ERL_NIF_TERM show(ErlNifEnv *env, oh_buffer_t *b, void *payload, uint64_t offset,
                          uint64_t length) {
     nif_charge(env, length, 4 * NIF_BUFFER_BYTES_PER_MS);
-    return enif_make_resource_binary(env, payload, b->data + offset, length);
+    return enif_make_resource_binary(env, payload, oh_buffer_at(b, offset), length);
 }
 
 /* --- Freezing --- */
@@ -89,11 +89,6 @@ static bool enter_frozen(const nif_lease_t *lease, ERL_NIF_TERM *result) {
     return false;
 }
 
-static bool is_within(oh_buffer_t *b, uint64_t offset, uint64_t length) {
-    uint64_t size = oh_buffer_size(b);
-    return offset <= size && length <= size - offset;
-}
-
 /* buffer_slice(Buffer, Offset, Length): of a frozen buffer; as freeze. */
 ERL_NIF_TERM nif_buffer_slice(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
@@ -105,7 +100,7 @@ ERL_NIF_TERM nif_buffer_slice(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
         return enif_make_badarg(env);
     if (!enter_frozen(&lease, &result))
         return result;
-    if (is_within(lease.buffer, offset, length))
+    if (oh_buffer_has(lease.buffer, offset, length))
         result = frozen_bytes(&lease, offset, length);
     else
         result = enif_make_badarg(env);
@@ -126,7 +121,7 @@ static bool get_ranges(ErlNifEnv *env, ERL_NIF_TERM list, oh_buffer_t *b, uint64
             return true; /* the rest on a dirty scheduler */
         if (!enif_get_tuple(env, head, &arity, &element) || arity != 2 ||
             !nif_get_unsigned(env, element[0], &offset) ||
-            !nif_get_unsigned(env, element[1], &length) || !is_within(b, offset, length))
+            !nif_get_unsigned(env, element[1], &length) || !oh_buffer_has(b, offset, length))
             return false;
         *bytes += length;
     }
@@ -207,7 +202,7 @@ ERL_NIF_TERM nif_buffer_split_to(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
         return nif_buffer_status(env, status);
     oh_buffer_t *b = lease.buffer;
     ERL_NIF_TERM result;
-    if (!is_within(b, 0, length)) {
+    if (!oh_buffer_has(b, 0, length)) {
         result = enif_make_badarg(env);
     } else {
         result = prefix(&lease, length);

@@ -7,7 +7,7 @@ defmodule Offheap.Buffer do
                     |
                     +--split_to--> the rest, writable as before
 
-    * A buffer has a capacity, which does not change, and a size: the bytes written so far, from 0 on.
+    * A buffer has a capacity, which only a split changes, and a size: the bytes written so far, from 0 on.
       Writing beyond the size fills the gap with zeros, as in a file, and `resize/2` truncates. Bytes
       from an earlier lease are never seen.
     * `split_to/2` takes the first bytes off as a binary, while the rest stays writable.
@@ -102,8 +102,8 @@ defmodule Offheap.Buffer do
 
     * `:tag` - an atom that `Offheap.Pool.leases/2` shows with the lease. Default `:undefined`.
     * `:timeout` - at the cap, waits for so many milliseconds, or `:infinity`, in line. Default 0. Who
-      waits is served in the order of coming, and before any lease that does not wait. The process is
-      woken by a message when bytes come back, and no scheduler waits; no message is left over.
+      waits is served in the order of coming, and others only from what is left beside that. The process
+      is woken by a message when bytes come back, and no scheduler waits; no message is left over.
       `{:error, :timeout}` when it was in vain. More than the cap is `{:error, :exhausted}` at once.
 
   ## Examples

@@ -21,8 +21,8 @@ defmodule Offheap.Pool do
   `{:error, :exhausted}` and succeeds again as soon as enough has come back.
 
   A lease may also wait for bytes to come back (`:timeout` in `Offheap.Buffer.lease/4`). Who waits is
-  served in the order of coming; as long as somebody does, no other lease gets anything, so that small
-  ones cannot starve a large one.
+  served in the order of coming; meanwhile others get only what is left beside all that the waiting want,
+  so that small leases cannot starve a large one.
 
   A pool lives as long as some process, message or table holds its handle. Buffers and binaries made
   from it live on after it.
@@ -216,10 +216,8 @@ defmodule Offheap.Pool do
 
   ## Telemetry
 
-  If the application `:telemetry` is there when the process starts, each sweep after which leases were
-  refused since the last one emits `[:offheap, :pool, :refused]`, with the measurements `:count`,
-  `:bytes` and `:waiting` and the metadata `:pool` (the name) and `:max_bytes`: at most one in
-  `:sweep_ms`, and no cost to those who lease.
+  Where telemetry is (`Offheap.Telemetry`), each sweep after which leases were refused since the last one
+  emits `[:offheap, :pool, :refused]`: at most one in `:sweep_ms`, and no cost to those who lease.
 
   ## Examples
 

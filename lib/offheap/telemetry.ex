@@ -9,6 +9,7 @@ defmodule Offheap.Telemetry do
   | event | by | measurements | metadata |
   |---|---|---|---|
   | `[:offheap, :memory]` | `measure/0` | `:bytes`, all that the toolkit holds; `:pool_bytes`, `:leased_bytes`, `:frozen_bytes`, `:cached_bytes` of all pools; `:store_bytes`, `:store_entries` of all stores; `:other_bytes`, the rest | none |
+  | `[:offheap, :pool, :refused]` | the process of a named pool, at most once a sweep | `:count`, leases refused since the last event; `:bytes`, of the pool's blocks; `:waiting`, processes that wait for bytes | `:pool`, its name; `:max_bytes` |
 
   A poller emits the first every ten seconds:
 

@@ -1,5 +1,4 @@
-/* oh_magazines: what goes in comes out once, wherever it went; full and empty magazines; no
- * memory. */
+/* oh_magazines: what goes in comes out once, wherever it went; full and empty ones; no memory. */
 #include "oh_magazines.h"
 #include "oh_thread.h"
 #include "suite.h"

@@ -121,10 +121,9 @@ static void *work(void *arg) {
 
 int main(void) {
     pthread_t thread[THREADS];
-    buffer.data = (char *)block;
     b->block = (char *)block;
     oh_store_relaxed(&b->block_bytes, sizeof block);
-    oh_store_relaxed(&b->capacity, sizeof block);
+    oh_buffer_rewind(b);
     oh_store_relaxed(&opened, 1);
     oh_store_release(&current, oh_buffer_open(b, OWNER, 0, 0, 0));
     for (uintptr_t i = 0; i < THREADS; i++)

@@ -12,11 +12,12 @@ defmodule Offheap.PoolRaceTest do
 
   # With the longer content, splits and freezes are not copied.
   @lengths [40, 300_000]
-  @rounds 12
+  @rounds 8
 
   @calls [
     :write,
     :append,
+    :resize,
     :read,
     :freeze,
     :split_to,
@@ -37,9 +38,10 @@ defmodule Offheap.PoolRaceTest do
     write: [:split_to],
     give_away: [:split_to],
     slice: [:split_to],
-    append: [:split_to, :append],
-    freeze: [:split_to, :read, :write, :append, :slice, :give_away, :freeze],
-    split_to: [:split_to, :read, :write, :append, :slice, :give_away, :freeze]
+    append: [:split_to, :append, :resize],
+    resize: [:split_to, :append, :resize],
+    freeze: [:split_to, :read, :write, :append, :resize, :slice, :give_away, :freeze],
+    split_to: [:split_to, :read, :write, :append, :resize, :slice, :give_away, :freeze]
   }
 
   setup do
@@ -174,6 +176,7 @@ defmodule Offheap.PoolRaceTest do
 
   defp call(:write, %{buffer: buffer}), do: Buffer.write(buffer, 0, "ww")
   defp call(:append, %{buffer: buffer}), do: Buffer.append(buffer, "aa")
+  defp call(:resize, %{buffer: buffer}), do: Buffer.resize(buffer, 8)
   defp call(:read, %{buffer: buffer}), do: Buffer.read(buffer)
   defp call(:freeze, %{buffer: buffer}), do: Buffer.freeze(buffer)
   defp call(:split_to, %{buffer: b, length: length}), do: Buffer.split_to(b, split(length))
@@ -274,6 +277,7 @@ defmodule Offheap.PoolRaceTest do
   defp live(:slice, %{state: :frozen} = model, _), do: {binary_part(model.bytes, 0, 2), model}
   defp live(:slice, model, _), do: {:badarg, model}
   defp live(_, %{state: :frozen} = model, _), do: {{:error, :frozen}, model}
+  defp live(:resize, model, _), do: {:ok, %{model | bytes: binary_part(model.bytes, 0, 8)}}
   defp live(:append, model, _), do: {:ok, %{model | bytes: model.bytes <> "aa"}}
 
   defp live(:write, %{bytes: <<_, _, rest::binary>>} = model, _),

@@ -629,40 +629,6 @@ defmodule Offheap.PoolTest do
       eventually(fn -> Pool.info(:pool_test_idle).bytes == 0 end)
     end
 
-    test "reports refused leases, many at once, to telemetry where it is there" do
-      test = self()
-
-      Code.compile_quoted(
-        quote do
-          defmodule :telemetry do
-            def execute(event, measurements, metadata),
-              do: send(unquote(Macro.escape(:pool_test_events)), {event, measurements, metadata})
-          end
-        end
-      )
-
-      Process.register(test, :pool_test_events)
-      start_supervised!({Pool, name: :pool_test_telemetry, sweep_ms: 20, max_bytes: 1024})
-      {:ok, held} = Buffer.lease(:pool_test_telemetry, 1024)
-      for _ <- 1..50, do: {:error, :exhausted} = Buffer.lease(:pool_test_telemetry, 64)
-
-      counted = fn counted, sum ->
-        assert_receive {[:offheap, :pool, :refused], measurements, metadata}, 5000
-        assert %{bytes: 1024, waiting: 0, count: count} = measurements
-        assert metadata == %{pool: :pool_test_telemetry, max_bytes: 1024}
-        if sum + count < 50, do: counted.(counted, sum + count), else: sum + count
-      end
-
-      assert counted.(counted, 0) == 50
-      refute_received {[:offheap | _], _, _}
-      :ok = Buffer.release(held)
-      :ok = stop_supervised(:pool_test_telemetry)
-    after
-      :code.purge(:telemetry)
-      :code.delete(:telemetry)
-      Offheap.Telemetry.init()
-    end
-
     test "wants a name and known options" do
       assert_raise ArgumentError, fn -> Pool.start_link(max_bytes: 1) end
       Process.flag(:trap_exit, true)

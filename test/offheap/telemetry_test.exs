@@ -1,6 +1,9 @@
 defmodule Offheap.TelemetryTest do
   # Not async: the module telemetry comes and goes.
   use ExUnit.Case, async: false
+
+  alias Offheap.{Buffer, Pool}
+
   doctest Offheap.Telemetry
 
   @stub quote(
@@ -59,6 +62,26 @@ defmodule Offheap.TelemetryTest do
   test "a module of that name with nothing in it is none" do
     refute load(quote(do: def(hello, do: :world)))
     assert :ok = Offheap.Telemetry.execute([:offheap, :test], %{})
+  end
+
+  test "a named pool reports refused leases, many at once" do
+    load(@stub)
+    start_supervised!({Pool, name: :telemetry_test_pool, sweep_ms: 20, max_bytes: 1024})
+    {:ok, held} = Buffer.lease(:telemetry_test_pool, 1024)
+    for _ <- 1..50, do: {:error, :exhausted} = Buffer.lease(:telemetry_test_pool, 64)
+    assert refused(0) == 50
+    refute_received {[:offheap, :pool | _], _, _}
+    :ok = Buffer.release(held)
+  end
+
+  defp refused(50), do: 50
+
+  defp refused(sum) do
+    assert_receive {[:offheap, :pool, :refused] = event, measurements, metadata}, 5000
+    assert event in Offheap.Telemetry.events()
+    assert %{bytes: 1024, waiting: 0, count: count} = measurements
+    assert metadata == %{pool: :telemetry_test_pool, max_bytes: 1024}
+    refused(sum + count)
   end
 
   test "memory is measured" do

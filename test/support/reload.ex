@@ -126,7 +126,7 @@ defmodule Offheap.Reload do
   @doc "A library that cannot be loaded leaves the one that is there at work."
   def failing_load do
     handles = make_handles()
-    Application.put_env(:offheap, :nif_library, '/nonexistent/offheap_nif')
+    Application.put_env(:offheap, :nif_library, String.to_charlist("/nonexistent/offheap_nif"))
     {:module, code, file} = object_code()
     {:error, :on_load_failure} = :code.load_binary(:offheap_nif, file, code)
     use_handles(handles)
@@ -426,7 +426,7 @@ defmodule Offheap.Reload do
 
   # A file, and what was hashed of it so far.
   defp make_files do
-    {:ok, file} = :offheap_file.open(:offheap_nif.library_path() ++ '.so')
+    {:ok, file} = :offheap_file.open(:offheap_nif.library_path() ++ String.to_charlist(".so"))
     state = :offheap_hash.init({:blake2b, 64})
     :ok = :offheap_hash.update(state, "abc")
     {file, state, :offheap_pool.new()}

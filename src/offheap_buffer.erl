@@ -99,7 +99,7 @@ lease(Pool, Size, Data) ->
 %% <li>`{timeout, Ms | infinity}': at the cap, waits for so long in line; default 0. Who waits is
 %%     served in the order of coming, and others only from what is left beside that. The process
 %%     is woken by a message when bytes come back, and no scheduler waits; no message is left over.
-%%     `{error, timeout}' when it was in vain. More than the cap is `{error, exhausted}' at
+%%     Its garbage is collected first, since that may hold what it waits for. `{error, timeout}' when it was in vain. More than the cap is `{error, exhausted}' at
 %%     once.</li>
 %% </ul>
 -spec lease(offheap_pool:pool(), Size :: non_neg_integer(), Data :: iodata(), [lease_option()]) ->
@@ -127,6 +127,9 @@ lease_wait(Pool, Size, Data, Tag, Timeout) ->
     Wake = make_ref(),
     case offheap_nif:pool_lease_wait(Pool, Size, Data, Tag, Wake) of
         {wait, Waiter} ->
+            %% The caller itself may hold what it waits for: binaries that it has dropped, and which
+            %% emulators from OTP 27 on hardly count when they decide on a collection.
+            true = erlang:garbage_collect(),
             Look = fun() -> offheap_nif:pool_lease_again(Pool, Size, Data, Tag, Waiter) end,
             Result = stand_in_line(Waiter, Wake, Look, deadline(Timeout)),
             flush(Wake),

@@ -119,6 +119,16 @@ defmodule Offheap.StoreOracle do
     end
   end
 
+  # ETS of OTP 27 takes what lies behind a default that is too short for the key.
+  if function_exported?(:ets, :update_element, 4) do
+    defp call({:ets, _, table} = state, :update_element, [key, _elements, default] = args)
+         when is_tuple(default) do
+      short = tuple_size(default) < :ets.info(table, :keypos)
+      if short and not :ets.member(table, key), do: :erlang.error(:badarg)
+      call_as_it_is(state, :update_element, args)
+    end
+  end
+
   defp call(state, function, args), do: call_as_it_is(state, function, args)
 
   defp call_as_it_is({module, _, table}, function, args),

@@ -99,8 +99,8 @@ lease(Pool, Size, Data) ->
 %% <li>`{timeout, Ms | infinity}': at the cap, waits for so long in line; default 0. Who waits is
 %%     served in the order of coming, and others only from what is left beside that. The process
 %%     is woken by a message when bytes come back, and no scheduler waits; no message is left over.
-%%     Its garbage is collected first, since that may hold what it waits for. `{error, timeout}' when it was in vain. More than the cap is `{error, exhausted}' at
-%%     once.</li>
+%%     Its garbage is collected first, since that may hold what it waits for. `{error, timeout}' when
+%%     it was in vain. More than the cap is `{error, exhausted}' at once.</li>
 %% </ul>
 -spec lease(offheap_pool:pool(), Size :: non_neg_integer(), Data :: iodata(), [lease_option()]) ->
           {ok, buffer()} | lease_error().

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "oh_alloc.h"
@@ -139,6 +140,12 @@ oh_status_t oh_job_load(const char *path, const char **why) {
     if (status != OH_OK)
         dlclose(library);
     return status;
+}
+
+uint64_t oh_job_units_file(const offheap_job_t *job) {
+    struct stat st;
+    bool is_known = stat((const char *)job->arg[0].data, &st) == 0 && st.st_size > 0;
+    return is_known ? (uint64_t)st.st_size : 1;
 }
 
 uint64_t oh_job_cost_ns(oh_job_t *job, uint64_t units) {

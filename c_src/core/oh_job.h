@@ -52,6 +52,10 @@ oh_status_t oh_job_add(const offheap_jobs_t *jobs);
  * *why then says what the loader says, until the next call. */
 oh_status_t oh_job_load(const char *path, const char **why);
 
+/* For units of the built-in jobs: the size of the file whose path is the first argument, 1 if it
+ * cannot be looked at. */
+uint64_t oh_job_units_file(const offheap_job_t *job);
+
 /* The built-in jobs are there from the first call on. */
 extern const offheap_jobs_t oh_job_hash, oh_job_argon2id, oh_job_secretstream, oh_job_test;
 

@@ -1,13 +1,6 @@
-/* Jobs: BLAKE2b (RFC 7693) and SHA-256 (FIPS 180-4) of bytes and of files, by libsodium. A unit is
- * a byte. */
+/* Jobs: hashes (oh_hash.h) of bytes and of files. A unit is a byte. */
+#include "oh_hash.h"
 #include "oh_job.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sodium.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Bytes between two looks at the clock: 15 to 70 us. */
 #define CHUNK_BYTES 16384
@@ -15,158 +8,119 @@
 #define READ_BYTES ((size_t)65536)
 
 typedef struct {
-    union {
-        crypto_generichash_state blake2b; /* first: aligned to 64 bytes */
-        crypto_hash_sha256_state sha256;
-    };
+    oh_hash_t hash; /* first: aligned to 64 bytes */
     bool begun;
-    bool is_file;
-    int fd;           /* of a file that is_file and begun */
-    uint64_t done;    /* bytes */
-    uint8_t buffer[]; /* READ_BYTES of them, for files */
+    uint64_t done; /* bytes */
+    /* Of files: open when begun. */
+    oh_file_t file;
+    uint8_t buffer[]; /* READ_BYTES of them */
 } state_t;
 
-typedef enum { BLAKE2B, SHA256 } algorithm_t;
-
-/* The places of the arguments. */
+/* The places of the arguments. SHA-256 has the first alone. */
 enum { INPUT, SIZE, KEY };
 
-static void begin(offheap_job_t *job, algorithm_t algorithm) {
+static void begin(offheap_job_t *job, oh_hash_kind_t kind) {
     state_t *s = job->state;
-    if (algorithm == BLAKE2B) {
-        /* Speaks only of wrong lengths, which the parameters exclude. */
-        const offheap_arg_t *key = &job->arg[KEY];
-        (void)crypto_generichash_init(&s->blake2b, key->given ? key->data : NULL,
-                                      key->given ? key->size : 0, (size_t)job->arg[SIZE].integer);
-    } else {
-        (void)crypto_hash_sha256_init(&s->sha256);
+    oh_hash_spec_t spec = {.kind = kind, .bytes = crypto_hash_sha256_BYTES};
+    if (kind == OH_HASH_BLAKE2B) {
+        spec.bytes = (size_t)job->arg[SIZE].integer;
+        spec.key = job->arg[KEY].data;
+        spec.key_bytes = job->arg[KEY].size;
     }
+    /* Speaks only of wrong lengths, which the parameters exclude. */
+    (void)oh_hash_init(&s->hash, &spec);
+    s->begun = true;
 }
 
-static void update(state_t *s, algorithm_t algorithm, const uint8_t *data, size_t bytes) {
-    if (algorithm == BLAKE2B)
-        (void)crypto_generichash_update(&s->blake2b, data, bytes);
-    else
-        (void)crypto_hash_sha256_update(&s->sha256, data, bytes);
-    s->done += bytes;
-}
-
-static offheap_step_t finish(offheap_job_t *job, algorithm_t algorithm) {
+static offheap_step_t finish(offheap_job_t *job) {
     state_t *s = job->state;
-    size_t size = algorithm == BLAKE2B ? (size_t)job->arg[SIZE].integer : crypto_hash_sha256_BYTES;
-    uint8_t *digest = offheap_result_bytes(job, size);
+    uint8_t *digest = offheap_result_bytes(job, s->hash.bytes);
     if (digest == NULL)
         return OFFHEAP_FAILED;
-    if (algorithm == BLAKE2B)
-        (void)crypto_generichash_final(&s->blake2b, digest, size);
-    else
-        (void)crypto_hash_sha256_final(&s->sha256, digest);
-    if (s->is_file)
-        offheap_result_integer(job, (int64_t)s->done);
+    oh_hash_final(&s->hash, digest);
     return OFFHEAP_DONE;
 }
 
 /* --- Of bytes --- */
 
-static offheap_step_t hash_bytes(offheap_job_t *job, algorithm_t algorithm) {
+static offheap_step_t hash_bytes(offheap_job_t *job, oh_hash_kind_t kind) {
     state_t *s = job->state;
     const offheap_arg_t *data = &job->arg[INPUT];
     if (!s->begun)
-        begin(job, algorithm);
-    s->begun = true;
+        begin(job, kind);
     while (s->done < data->size) {
         uint64_t left = data->size - s->done;
         uint64_t bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
-        update(s, algorithm, data->data + s->done, bytes);
+        oh_hash_update(&s->hash, data->data + s->done, bytes);
+        s->done += bytes;
         if (s->done < data->size && !offheap_go_on(job, bytes))
             return OFFHEAP_MORE;
     }
-    return finish(job, algorithm);
+    return finish(job);
 }
 
 static offheap_step_t blake2b(offheap_job_t *job) {
-    return hash_bytes(job, BLAKE2B);
+    return hash_bytes(job, OH_HASH_BLAKE2B);
 }
 
 static offheap_step_t sha256(offheap_job_t *job) {
-    return hash_bytes(job, SHA256);
+    return hash_bytes(job, OH_HASH_SHA256);
 }
 
-/* --- Of files --- */
+/* --- Of files: the digest and how many bytes it is of --- */
 
-/* Not to block where a pipe has no writer, it is opened without waiting and then looked at. */
-static int open_regular(const char *path) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
-    int error_number = 0;
-    if (fstat(fd, &st) != 0)
-        error_number = errno;
-    else if (!S_ISREG(st.st_mode))
-        error_number = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-    if (error_number == 0)
-        return fd;
-    (void)close(fd);
-    return -error_number;
-}
-
-static offheap_step_t hash_file(offheap_job_t *job, algorithm_t algorithm) {
+static offheap_step_t hash_file(offheap_job_t *job, oh_hash_kind_t kind) {
     state_t *s = job->state;
+    int error_number;
     if (!s->begun) {
-        int fd = open_regular((const char *)job->arg[INPUT].data);
-        if (fd < 0)
-            return offheap_fail_errno(job, -fd);
-        s->fd = fd;
-        s->begun = s->is_file = true;
-        begin(job, algorithm);
+        if (oh_file_open(&s->file, (const char *)job->arg[INPUT].data, OH_FILE_READ,
+                         &error_number) != OH_OK)
+            return offheap_fail_errno(job, error_number);
+        begin(job, kind);
     }
     for (;;) {
-        ssize_t got = read(s->fd, s->buffer, READ_BYTES);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return offheap_fail_errno(job, errno);
-        if (got == 0)
-            return finish(job, algorithm);
-        update(s, algorithm, s->buffer, (size_t)got);
-        if (!offheap_go_on(job, (uint64_t)got))
+        uint64_t got;
+        oh_status_t status = oh_hash_update_file(&s->hash, &s->file, s->done, READ_BYTES, s->buffer,
+                                                 READ_BYTES, NULL, NULL, &got, &error_number);
+        s->done += got;
+        if (status != OH_OK)
+            return offheap_fail_errno(job, error_number);
+        if (got < READ_BYTES)
+            break;
+        if (!offheap_go_on(job, got))
             return OFFHEAP_MORE;
     }
+    offheap_step_t step = finish(job);
+    if (step == OFFHEAP_DONE)
+        offheap_result_integer(job, (int64_t)s->done);
+    return step;
 }
 
 static offheap_step_t blake2b_file(offheap_job_t *job) {
-    return hash_file(job, BLAKE2B);
+    return hash_file(job, OH_HASH_BLAKE2B);
 }
 
 static offheap_step_t sha256_file(offheap_job_t *job) {
-    return hash_file(job, SHA256);
+    return hash_file(job, OH_HASH_SHA256);
 }
 
 static void close_file(void *state) {
     state_t *s = state;
-    if (s->is_file)
-        (void)close(s->fd);
-}
-
-static uint64_t units_file(const offheap_job_t *job) {
-    struct stat st;
-    return stat((const char *)job->arg[INPUT].data, &st) == 0 && st.st_size > 0
-               ? (uint64_t)st.st_size
-               : 1;
+    if (s->begun)
+        (void)oh_file_finish(&s->file);
 }
 
 /* --- The table --- */
 
 #define PARAM_SIZE                                                                                 \
     {                                                                                              \
-        .name = "size", .type = OFFHEAP_INTEGER, .min = crypto_generichash_BYTES_MIN,              \
-        .max = crypto_generichash_BYTES_MAX, .initial = 32, .optional = true                       \
+        .name = "size", .type = OFFHEAP_INTEGER, .min = OH_HASH_BYTES_MIN,                         \
+        .max = OH_HASH_BYTES_MAX, .initial = 32, .optional = true                                  \
     }
 #define PARAM_KEY                                                                                  \
     {                                                                                              \
-        .name = "key", .type = OFFHEAP_BYTES, .min = crypto_generichash_KEYBYTES_MIN,              \
-        .max = crypto_generichash_KEYBYTES_MAX, .optional = true                                   \
+        .name = "key", .type = OFFHEAP_BYTES, .min = OH_HASH_KEY_BYTES_MIN,                        \
+        .max = OH_HASH_KEY_BYTES_MAX, .optional = true                                             \
     }
 
 static const offheap_param_t bytes_params[] = {
@@ -196,7 +150,7 @@ static const offheap_job_def_t defs[] = {
      .state_bytes = sizeof(state_t) + READ_BYTES,
      .params = file_params,
      .param_count = 3,
-     .units = units_file,
+     .units = oh_job_units_file,
      .ns_per_unit = 1,
      .flags = OFFHEAP_JOB_IO},
     {.name = "sha256_file",
@@ -205,7 +159,7 @@ static const offheap_job_def_t defs[] = {
      .state_bytes = sizeof(state_t) + READ_BYTES,
      .params = file_params,
      .param_count = 1,
-     .units = units_file,
+     .units = oh_job_units_file,
      .ns_per_unit = 4,
      .flags = OFFHEAP_JOB_IO},
 };

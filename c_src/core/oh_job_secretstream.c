@@ -7,6 +7,7 @@
  * output is written beside its place under a name of its own and moved there when it is complete;
  * a run that fails or is stopped leaves nothing.
  */
+#include "oh_file.h"
 #include "oh_job.h"
 
 #include <errno.h>
@@ -31,27 +32,24 @@ enum { FROM, TO, KEY };
 
 typedef struct {
     crypto_secretstream_xchacha20poly1305_state stream;
-    int from, to;
+    oh_file_t from;
+    int to;
     bool begun;                           /* from and to are open */
-    uint64_t text_bytes;                  /* so far */
+    uint64_t read_bytes, text_bytes;      /* so far */
     char path[PATH_BYTES + SUFFIX_BYTES]; /* of the output while it is not complete; else "" */
     uint8_t in[CIPHER_BYTES], out[CIPHER_BYTES];
 } state_t;
 
 /* --- Files --- */
 
-/* Reads bytes, or what there is up to the end; -errno. */
-static ssize_t read_all(int fd, uint8_t *into, size_t bytes) {
-    size_t done = 0;
-    while (done < bytes) {
-        ssize_t got = read(fd, into + done, bytes - done);
-        if (got == 0)
-            break;
-        if (got > 0)
-            done += (size_t)got;
-        else if (errno != EINTR)
-            return -errno;
-    }
+/* Reads the next bytes of the source, or what there is of them, into in: how many; -errno. */
+static ssize_t read_next(state_t *s, size_t bytes) {
+    struct iovec iov = {.iov_base = s->in, .iov_len = bytes};
+    uint64_t done;
+    int error_number;
+    if (oh_file_readv(&s->from, s->read_bytes, &iov, 1, false, &done, &error_number) != OH_OK)
+        return -error_number;
+    s->read_bytes += done;
     return (ssize_t)done;
 }
 
@@ -72,28 +70,22 @@ static int write_all(int fd, const uint8_t *from, size_t bytes) {
 static int open_files(offheap_job_t *job) {
     static _Atomic uint64_t serial;
     state_t *s = job->state;
-    struct stat st;
+    int error_number;
     if (job->arg[TO].size >= PATH_BYTES)
         return ENAMETOOLONG;
-    s->from = open((const char *)job->arg[FROM].data, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (s->from < 0)
-        return errno;
-    int error_number = fstat(s->from, &st) != 0 ? errno
-                       : S_ISDIR(st.st_mode)    ? EISDIR
-                       : S_ISREG(st.st_mode)    ? 0
-                                                : EINVAL;
-    if (error_number == 0) {
-        (void)snprintf(s->path, sizeof s->path, "%s.%ld.%llu.part", (const char *)job->arg[TO].data,
-                       (long)getpid(), (unsigned long long)oh_fetch_add_relaxed(&serial, 1));
-        s->to = open(s->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (s->to >= 0) {
-            s->begun = true;
-            return 0;
-        }
-        error_number = errno;
-        s->path[0] = '\0';
+    if (oh_file_open(&s->from, (const char *)job->arg[FROM].data, OH_FILE_READ, &error_number) !=
+        OH_OK)
+        return error_number;
+    (void)snprintf(s->path, sizeof s->path, "%s.%ld.%llu.part", (const char *)job->arg[TO].data,
+                   (long)getpid(), (unsigned long long)oh_fetch_add_relaxed(&serial, 1));
+    s->to = open(s->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (s->to >= 0) {
+        s->begun = true;
+        return 0;
     }
-    (void)close(s->from);
+    error_number = errno;
+    s->path[0] = '\0';
+    (void)oh_file_finish(&s->from);
     return error_number;
 }
 
@@ -101,7 +93,7 @@ static int open_files(offheap_job_t *job) {
 static int publish(offheap_job_t *job) {
     state_t *s = job->state;
     struct stat st;
-    if (fstat(s->from, &st) != 0 || fchmod(s->to, st.st_mode & 0777) != 0 || fsync(s->to) != 0 ||
+    if (fstat(s->from.fd, &st) != 0 || fchmod(s->to, st.st_mode & 0777) != 0 || fsync(s->to) != 0 ||
         rename(s->path, (const char *)job->arg[TO].data) != 0)
         return errno;
     s->path[0] = '\0';
@@ -113,17 +105,10 @@ static void cleanup(void *state) {
     if (s->path[0] != '\0')
         (void)unlink(s->path);
     if (s->begun) {
-        (void)close(s->from);
+        (void)oh_file_finish(&s->from);
         (void)close(s->to);
     }
     sodium_memzero(s, sizeof *s);
-}
-
-static uint64_t units(const offheap_job_t *job) {
-    struct stat st;
-    return stat((const char *)job->arg[FROM].data, &st) == 0 && st.st_size > 0
-               ? (uint64_t)st.st_size
-               : 1;
 }
 
 static offheap_step_t finish(offheap_job_t *job) {
@@ -149,7 +134,7 @@ static offheap_step_t encrypt_file(offheap_job_t *job) {
         error_number = write_all(s->to, s->out, HEADER_BYTES);
     }
     while (error_number == 0) {
-        ssize_t got = read_all(s->from, s->in, TEXT_BYTES);
+        ssize_t got = read_next(s, TEXT_BYTES);
         if (got < 0)
             return offheap_fail_errno(job, (int)-got);
         bool is_last = (size_t)got < TEXT_BYTES;
@@ -170,7 +155,7 @@ static offheap_step_t encrypt_file(offheap_job_t *job) {
 /* Reads the header; false: there is none. */
 static bool begin_decrypt(offheap_job_t *job) {
     state_t *s = job->state;
-    return read_all(s->from, s->in, HEADER_BYTES) == HEADER_BYTES &&
+    return read_next(s, HEADER_BYTES) == HEADER_BYTES &&
            crypto_secretstream_xchacha20poly1305_init_pull(&s->stream, s->in, job->arg[KEY].data) ==
                0;
 }
@@ -185,7 +170,7 @@ static offheap_step_t decrypt_file(offheap_job_t *job) {
             return offheap_fail(job, "bad_message");
     }
     for (;;) {
-        ssize_t got = read_all(s->from, s->in, CIPHER_BYTES);
+        ssize_t got = read_next(s, CIPHER_BYTES);
         unsigned long long bytes;
         unsigned char tag;
         if (got < 0)
@@ -200,8 +185,7 @@ static offheap_step_t decrypt_file(offheap_job_t *job) {
         s->text_bytes += bytes;
         if (tag == TAG_FINAL) {
             /* Nothing may come after it. */
-            return read_all(s->from, s->in, 1) == 0 ? finish(job)
-                                                    : offheap_fail(job, "bad_message");
+            return read_next(s, 1) == 0 ? finish(job) : offheap_fail(job, "bad_message");
         }
         if (!offheap_go_on(job, bytes))
             return OFFHEAP_MORE;
@@ -224,7 +208,7 @@ static const offheap_job_def_t defs[] = {
      .state_bytes = sizeof(state_t),
      .params = params,
      .param_count = 3,
-     .units = units,
+     .units = oh_job_units_file,
      .ns_per_unit = 2,
      .flags = OFFHEAP_JOB_IO},
     {.name = "decrypt_file",
@@ -233,7 +217,7 @@ static const offheap_job_def_t defs[] = {
      .state_bytes = sizeof(state_t),
      .params = params,
      .param_count = 3,
-     .units = units,
+     .units = oh_job_units_file,
      .ns_per_unit = 2,
      .flags = OFFHEAP_JOB_IO},
 };

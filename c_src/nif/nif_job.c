@@ -66,20 +66,6 @@ static ERL_NIF_TERM make_part(ErlNifEnv *env, nif_run_t *r, uint32_t part) {
     return nif_atom.ok;
 }
 
-ERL_NIF_TERM nif_job_outcome(ErlNifEnv *env, nif_run_t *r, offheap_step_t step) {
-    if (step != OFFHEAP_DONE)
-        return nif_error(env,
-                         r->run.stopped ? nif_atom.cancelled : enif_make_atom(env, r->run.reason));
-    oh_job_learned(r->job, r->units, r->run.ns);
-    ERL_NIF_TERM part[OFFHEAP_RESULTS_MAX];
-    for (uint32_t i = 0; i < r->run.results; i++)
-        part[i] = make_part(env, r, i);
-    return nif_ok(env, r->run.results == 0 ? nif_atom.ok
-                       : r->run.results == 1
-                           ? part[0]
-                           : enif_make_tuple_from_array(env, part, r->run.results));
-}
-
 static void leave(ErlNifEnv *env, nif_lease_t *lease, oh_buffer_mode_t mode) {
     if (lease->handle == NULL)
         return;
@@ -100,11 +86,31 @@ void nif_job_end(nif_run_t *r) {
     r->job = NULL;
 }
 
+/* What a run came to: {ok, Result} or {error, Reason}. */
+static ERL_NIF_TERM make_outcome(ErlNifEnv *env, nif_run_t *r, offheap_step_t step) {
+    if (step != OFFHEAP_DONE)
+        return nif_error(env,
+                         r->run.stopped ? nif_atom.cancelled : enif_make_atom(env, r->run.reason));
+    oh_job_learned(r->job, r->units, r->run.ns);
+    ERL_NIF_TERM part[OFFHEAP_RESULTS_MAX];
+    for (uint32_t i = 0; i < r->run.results; i++)
+        part[i] = make_part(env, r, i);
+    return nif_ok(env, r->run.results == 0 ? nif_atom.ok
+                       : r->run.results == 1
+                           ? part[0]
+                           : enif_make_tuple_from_array(env, part, r->run.results));
+}
+
+/* The same, and ends the run. */
+static ERL_NIF_TERM finish(ErlNifEnv *env, nif_run_t *r, offheap_step_t step) {
+    ERL_NIF_TERM outcome = make_outcome(env, r, step);
+    nif_job_end(r);
+    return outcome;
+}
+
 /* A run that did not begin, as a term. */
 static ERL_NIF_TERM refuse(ErlNifEnv *env, run_status_t status, ERL_NIF_TERM term) {
     switch (status) {
-    case RUN_UNKNOWN_JOB:
-        return nif_error(env, nif_atom.unknown_job);
     case RUN_BADARG:
         return nif_error(env, enif_make_tuple2(env, nif_atom.status_badarg, term));
     case RUN_ERROR:
@@ -114,13 +120,33 @@ static ERL_NIF_TERM refuse(ErlNifEnv *env, run_status_t status, ERL_NIF_TERM ter
     }
 }
 
-/* The job that argv[0] names; argv[1] are the arguments, argv[2] the buffer for the result. */
-static run_status_t begin(ErlNifEnv *env, const ERL_NIF_TERM argv[], nif_run_here_t *here,
-                          ERL_NIF_TERM *term) {
+/* Begins a run of the job that argv[0] names; argv[1] are the arguments, argv[2] the buffer for the
+ * result. False: *refusal is to be returned. */
+static bool begin(ErlNifEnv *env, const ERL_NIF_TERM argv[], nif_run_here_t *here,
+                  ERL_NIF_TERM *refusal) {
     oh_job_t *job = nif_job_get(env, argv[0]);
-    if (job == NULL || !nif_job_is_allowed(job))
-        return enif_is_atom(env, argv[0]) ? RUN_UNKNOWN_JOB : RUN_RAISE;
-    return nif_job_begin(env, here, job, argv[1], argv[2], term);
+    ERL_NIF_TERM term = 0;
+    if (job == NULL || !nif_job_is_allowed(job)) {
+        *refusal = enif_is_atom(env, argv[0]) ? nif_error(env, nif_atom.unknown_job)
+                                              : enif_make_badarg(env);
+        return false;
+    }
+    run_status_t status = nif_job_begin(env, here, job, argv[1], argv[2], &term);
+    if (status != RUN_OK)
+        *refusal = refuse(env, status, term);
+    return status == RUN_OK;
+}
+
+/* The same for a lane where jobs with one of these flags cannot run: badarg. */
+static bool begin_without(ErlNifEnv *env, const ERL_NIF_TERM argv[], uint32_t flags,
+                          nif_run_here_t *here, ERL_NIF_TERM *refusal) {
+    if (!begin(env, argv, here, refusal))
+        return false;
+    if (!(here->r.job->def->flags & flags))
+        return true;
+    nif_job_end(&here->r);
+    *refusal = enif_make_badarg(env);
+    return false;
 }
 
 /* --- Yielding --- */
@@ -137,9 +163,7 @@ static ERL_NIF_TERM go_on(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     nif_charge(env, r->run.ns - before, NS_PER_MS);
     if (step == OFFHEAP_MORE && !r->run.stopped)
         return enif_schedule_nif(env, "job_yield", 0, go_on, argc, argv);
-    ERL_NIF_TERM outcome = nif_job_outcome(env, r, step);
-    nif_job_end(r);
-    return outcome;
+    return finish(env, r, step);
 }
 
 /* Moves a run that is not done into a resource, to go on later. */
@@ -165,27 +189,18 @@ static ERL_NIF_TERM first_slice(ErlNifEnv *env, nif_run_t *r, ERL_NIF_TERM args,
     nif_charge(env, r->run.ns, NS_PER_MS);
     if (step == OFFHEAP_MORE && !r->run.stopped)
         return yield(env, r, args);
-    ERL_NIF_TERM outcome = nif_job_outcome(env, r, step);
-    nif_job_end(r);
-    return outcome;
+    return finish(env, r, step);
 }
-
-#define NOT_ON_A_SCHEDULER (OFFHEAP_JOB_IO | OFFHEAP_JOB_WHOLE | OFFHEAP_JOB_PORT_ONLY)
 
 /* job_yield(Job, Args, Into): a slice at a time. badarg for a job that cannot be cut. */
 ERL_NIF_TERM nif_job_yield(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     nif_run_here_t here;
-    nif_run_t *r = &here.r;
-    ERL_NIF_TERM term = 0;
-    run_status_t status = begin(env, argv, &here, &term);
-    if (status != RUN_OK)
-        return refuse(env, status, term);
-    if (r->job->def->flags & NOT_ON_A_SCHEDULER) {
-        nif_job_end(r);
-        return enif_make_badarg(env);
-    }
-    return first_slice(env, r, argv[1], true);
+    ERL_NIF_TERM refusal;
+    uint32_t flags = OFFHEAP_JOB_IO | OFFHEAP_JOB_WHOLE | OFFHEAP_JOB_PORT_ONLY;
+    if (!begin_without(env, argv, flags, &here, &refusal))
+        return refusal;
+    return first_slice(env, &here.r, argv[1], true);
 }
 
 /* {lane, CostNs, Flags, Bytes}: what the choice of a lane asks for. Bytes is the size of what would
@@ -211,16 +226,15 @@ static bool is_to_move(ErlNifEnv *env, ERL_NIF_TERM name) {
 ERL_NIF_TERM nif_job_inline(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     nif_run_here_t here;
     nif_run_t *r = &here.r;
-    ERL_NIF_TERM term = 0;
+    ERL_NIF_TERM refusal;
     uint64_t inline_ns;
     if (!nif_get_unsigned(env, argv[3], &inline_ns))
         return enif_make_badarg(env);
     if (is_to_move(env, argv[0]))
         return enif_schedule_nif(env, "job_inline", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_job_inline,
                                  argc, argv);
-    run_status_t status = begin(env, argv, &here, &term);
-    if (status != RUN_OK)
-        return refuse(env, status, term);
+    if (!begin(env, argv, &here, &refusal))
+        return refusal;
     uint64_t cost_ns = oh_job_cost_ns(r->job, r->units);
     if (cost_ns <= inline_ns && !(r->job->def->flags & (OFFHEAP_JOB_IO | OFFHEAP_JOB_PORT_ONLY)))
         return first_slice(env, r, argv[1], cost_ns > SHORT_NS);
@@ -233,13 +247,12 @@ ERL_NIF_TERM nif_job_inline(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
  */
 ERL_NIF_TERM nif_job_cost(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     nif_run_here_t here;
-    ERL_NIF_TERM term = 0;
+    ERL_NIF_TERM refusal;
     if (is_to_move(env, argv[0]))
         return enif_schedule_nif(env, "job_cost", ERL_NIF_DIRTY_JOB_IO_BOUND, nif_job_cost, argc,
                                  argv);
-    run_status_t status = begin(env, argv, &here, &term);
-    if (status != RUN_OK)
-        return refuse(env, status, term);
+    if (!begin(env, argv, &here, &refusal))
+        return refusal;
     ERL_NIF_TERM cost = make_cost(env, &here.r);
     nif_job_end(&here.r);
     return cost;
@@ -249,18 +262,10 @@ ERL_NIF_TERM nif_job_cost(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
 
 static ERL_NIF_TERM run_whole(ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
     nif_run_here_t here;
-    nif_run_t *r = &here.r;
-    ERL_NIF_TERM term = 0;
-    run_status_t status = begin(env, argv, &here, &term);
-    if (status != RUN_OK)
-        return refuse(env, status, term);
-    if (r->job->def->flags & OFFHEAP_JOB_PORT_ONLY) {
-        nif_job_end(r);
-        return enif_make_badarg(env);
-    }
-    ERL_NIF_TERM outcome = nif_job_outcome(env, r, oh_run_slice(&r->run, 0, true));
-    nif_job_end(r);
-    return outcome;
+    ERL_NIF_TERM refusal;
+    if (!begin_without(env, argv, OFFHEAP_JOB_PORT_ONLY, &here, &refusal))
+        return refusal;
+    return finish(env, &here.r, oh_run_slice(&here.r.run, 0, true));
 }
 
 /* job_dirty(Job, Args, Into), on a dirty CPU scheduler. */

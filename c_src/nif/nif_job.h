@@ -38,10 +38,9 @@ typedef struct {
 
 typedef enum {
     RUN_OK,
-    RUN_UNKNOWN_JOB,
     RUN_BADARG, /* of the argument that *term says */
     RUN_ERROR,  /* the reason is *term */
-    RUN_RAISE   /* badarg is raised: no job's name, no buffer */
+    RUN_RAISE   /* badarg is raised: no buffer */
 } run_status_t;
 
 /* The job that term names, an atom; NULL if there is none. */
@@ -64,9 +63,6 @@ run_status_t nif_job_begin(ErlNifEnv *env, nif_run_here_t *here, oh_job_t *job, 
 
 /* Points the arguments of a run at the terms, which are those it began with. */
 run_status_t nif_job_args(ErlNifEnv *env, nif_run_t *r, ERL_NIF_TERM args, ERL_NIF_TERM *term);
-
-/* What it came to: {ok, Result} or {error, Reason}. The run still has to be ended. */
-ERL_NIF_TERM nif_job_outcome(ErlNifEnv *env, nif_run_t *r, offheap_step_t step);
 
 /* Ends a run: gives back what it holds. */
 void nif_job_end(nif_run_t *r);

@@ -140,13 +140,19 @@ work(port, Job, Input, Into, Timeout, _Flags) ->
             Error
     end.
 
-%% The bytes that came from a worker, into the buffer.
-put_into(none, Outcome) -> Outcome;
-put_into(Into, {ok, Bytes}) when is_binary(Bytes) -> put_bytes(Into, Bytes, byte_size(Bytes));
-put_into(Into, {ok, Parts}) when is_tuple(Parts), is_binary(element(1, Parts)) ->
-    Bytes = element(1, Parts),
-    put_bytes(Into, Bytes, setelement(1, Parts, byte_size(Bytes)));
-put_into(_Into, Outcome) -> Outcome.
+%% The first bytes that came from a worker, into the buffer.
+put_into(none, Outcome) ->
+    Outcome;
+put_into(Into, {ok, Bytes}) when is_binary(Bytes) ->
+    put_bytes(Into, Bytes, byte_size(Bytes));
+put_into(Into, {ok, Parts}) when is_tuple(Parts) ->
+    case lists:splitwith(fun(Part) -> not is_binary(Part) end, tuple_to_list(Parts)) of
+        {_, []} -> {ok, Parts};
+        {Before, [Bytes | After]} ->
+            put_bytes(Into, Bytes, list_to_tuple(Before ++ [byte_size(Bytes) | After]))
+    end;
+put_into(_Into, Outcome) ->
+    Outcome.
 
 put_bytes(Into, Bytes, Result) ->
     case offheap_nif:buffer_append(Into, Bytes) of

@@ -20,6 +20,12 @@ static offheap_step_t echo(offheap_job_t *job) {
     return OFFHEAP_DONE;
 }
 
+/* parts: the size of the bytes, then the bytes */
+static offheap_step_t parts(offheap_job_t *job) {
+    offheap_result_integer(job, (int64_t)job->arg[0].size);
+    return echo(job);
+}
+
 static offheap_step_t crash(offheap_job_t *job) {
     (void)job;
     abort();
@@ -150,6 +156,13 @@ static const offheap_job_def_t defs[] = {
      .param_count = 1,
      .units = offheap_units_bytes,
      .ns_per_unit = 1},
+    {.name = "parts",
+     .run = parts,
+     .params = echo_params,
+     .param_count = 1,
+     .units = offheap_units_bytes,
+     .ns_per_unit = 1,
+     .flags = OFFHEAP_JOB_TEST},
     {.name = "crash", .run = crash, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
     {.name = "hang", .run = hang, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},
     {.name = "burn", .run = burn, .flags = OFFHEAP_JOB_TEST | OFFHEAP_JOB_PORT_ONLY},

@@ -35,7 +35,7 @@ static ERL_NIF_TERM make_binary(ErlNifEnv *env, ErlNifBinary *binary) {
 static ERL_NIF_TERM make_bytes(ErlNifEnv *env, nif_run_t *r, uint32_t part) {
     const oh_result_t *result = &r->run.result[part];
     ErlNifBinary *binary = &r->binary[part];
-    if (part == 0 && r->into_is_used) {
+    if (part == r->into_part) {
         oh_buffer_grow(r->into.buffer, r->into_offset, r->into_offset + result->size);
         return enif_make_uint64(env, result->size);
     }

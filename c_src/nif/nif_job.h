@@ -16,6 +16,7 @@
 
 /* Parts of a result up to this size become binaries on the caller's heap. */
 #define NIF_JOB_SMALL_BYTES 64
+#define NIF_JOB_NO_PART     UINT32_MAX
 
 typedef struct {
     oh_run_t run;
@@ -24,7 +25,7 @@ typedef struct {
     ErlNifEnv *env;   /* of the call under way */
     nif_lease_t into; /* entered to extend; handle NULL: none */
     uint64_t into_offset;
-    bool into_is_used;                        /* by the first part */
+    uint32_t into_part;                       /* that stands there; NIF_JOB_NO_PART: none yet */
     nif_lease_t input[OFFHEAP_PARAMS_MAX];    /* entered for reading; handle NULL: none */
     ErlNifBinary binary[OFFHEAP_RESULTS_MAX]; /* of a part that is large; else data NULL */
     uint8_t small[OFFHEAP_RESULTS_MAX][NIF_JOB_SMALL_BYTES];

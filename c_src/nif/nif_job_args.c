@@ -171,13 +171,13 @@ static uint8_t *result_bytes(oh_run_t *run, uint64_t size, const char **reason) 
     nif_run_t *r = OH_CONTAINER_OF(run, nif_run_t, run);
     ErlNifBinary *binary = &r->binary[run->results];
     binary->data = NULL;
-    if (r->into.handle != NULL && !r->into_is_used) {
+    if (r->into.handle != NULL && r->into_part == NIF_JOB_NO_PART) {
         oh_buffer_t *b = r->into.buffer;
         if (!oh_buffer_fits(b, r->into_offset, size)) {
             *reason = "enospc";
             return NULL;
         }
-        r->into_is_used = true;
+        r->into_part = run->results;
         return (uint8_t *)b->data + r->into_offset;
     }
     if (size <= NIF_JOB_SMALL_BYTES)
@@ -219,7 +219,7 @@ run_status_t nif_job_begin(ErlNifEnv *env, nif_run_here_t *here, oh_job_t *job, 
     nif_run_t *r = &here->r;
     r->job = job;
     r->into.handle = NULL;
-    r->into_is_used = false;
+    r->into_part = NIF_JOB_NO_PART;
     for (uint32_t i = 0; i < job->def->param_count; i++)
         r->input[i].handle = NULL;
     oh_run_init(&r->run, &host, job->def);

@@ -200,6 +200,16 @@ defmodule Offheap.JobsTest do
       end
     end
 
+    test "the bytes may be any part of the result" do
+      for lane <- [:inline, :yielding, :dirty], size <- [3, 1000] do
+        {:ok, buffer} = Buffer.lease(Pool.new(), 2000, "head ")
+        data = String.duplicate("x", size)
+        assert Jobs.run(:parts, data, lane: lane, into: buffer) == {:ok, {size, size}}
+        assert Buffer.read(buffer) == "head " <> data
+        assert Jobs.run(:parts, data, lane: lane) == {:ok, {size, data}}
+      end
+    end
+
     test "the same buffer that is read" do
       {:ok, buffer} = Buffer.lease(Pool.new(), 64, "abc")
       assert Jobs.run(:echo, buffer, into: buffer) == {:ok, 3}

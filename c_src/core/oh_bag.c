@@ -46,12 +46,13 @@ struct body {
     union {
         struct {
             body_t *twin;   /* another body with the same hash, in the index */
-            shelf_t *shelf; /* of a term */
+            shelf_t *shelf; /* of a term; it may move */
             uint32_t hash;
             uint32_t copies; /* living nodes */
             uint32_t linked; /* nodes in the list */
             uint16_t words;  /* of a term, for the shelf; of a cell, itself included */
             uint8_t form;
+            bool immediate; /* a value, not a term: readers do not look at the shelf */
         };
         oh_retired_t retired; /* once no node is linked: nobody reads the object then */
     };
@@ -115,7 +116,7 @@ static void get_object(const body_t *body, oh_entry_t *entry) {
         *entry = (oh_entry_t){.key = box->key, .value = box->value, .form = box->form, .box = box};
     } else {
         entry->value = value;
-        entry->value_immediate = body->shelf == NULL;
+        entry->value_immediate = body->immediate;
     }
 }
 
@@ -223,6 +224,7 @@ static body_t *body_new(oh_bag_t *b, const oh_item_t *item, uint32_t hash) {
     oh_store_relaxed(&body->died, NEVER);
     body->hash = hash;
     body->form = (uint8_t)item->form;
+    body->immediate = item->form == OH_FORM_VALUE && item->value_immediate;
     body->words = (uint16_t)(is_cell ? words : item->value_words);
     oh_word_t value = item->value;
     if (is_cell) {

@@ -5,7 +5,8 @@
  * Each writer inserts pairs of numbers, an even one and the next, as one change, and later removes
  * the even one first. So whoever reads sees the numbers of a writer ascend, and with an even number
  * the next: a snapshot that is no state of the bag would lack one. The walker meets each of the
- * stable keys once. In the other table pairs of keys are written as one change while all is cleared
+ * stable keys once. Of a third key most pairs go early and a few stay long, so that terms move out of
+ * the arenas they were put into while they are read. In the other table pairs of keys are written as one change while all is cleared
  * again and again.
  */
 #include <pthread.h>
@@ -17,11 +18,13 @@
 
 #define LARGE   0u
 #define SMALL   2u
+#define SPARSE  4u
 #define WRITERS 2
 #define READERS 2
 #define PAIRS   3000u
 #define LIVE    300u /* pairs of a writer that are in the large bag at a time */
 #define FEW     1u   /* the same of the small one */
+#define STAY    8u   /* one pair in so many of the sparse bag stays so many times as long */
 #define STABLE  500u
 #define BLOCK   100000000u
 #define CLEARED 1000u
@@ -86,17 +89,23 @@ static void remove_all(uint64_t key) {
     oh_epoch_unpin();
 }
 
+static void remove_pair(uint64_t key, uint64_t base, uint64_t i) {
+    remove_one(key, base + 2 * i);
+    remove_one(key, base + 2 * i + 1);
+}
+
 static void *writer(void *arg) {
+    static const uint64_t keys[] = {LARGE, SMALL, SPARSE}, live[] = {LIVE, FEW, LIVE};
     uint64_t base = (uint64_t)(uintptr_t)arg * BLOCK;
     for (uint64_t i = 0; i < PAIRS; i++) {
-        for (uint32_t k = 0; k < 2; k++) {
-            uint64_t key = k == 0 ? LARGE : SMALL, live = k == 0 ? LIVE : FEW;
-            insert_two(table, key, base + 2 * i, key, base + 2 * i + 1);
-            if (i >= live) {
-                remove_one(key, base + 2 * (i - live));
-                remove_one(key, base + 2 * (i - live) + 1);
-            }
+        for (uint32_t k = 0; k < 3; k++) {
+            insert_two(table, keys[k], base + 2 * i, keys[k], base + 2 * i + 1);
+            bool stays = keys[k] == SPARSE && (i - live[k]) % STAY == 0;
+            if (i >= live[k] && !stays)
+                remove_pair(keys[k], base, i - live[k]);
         }
+        if (i >= STAY * LIVE && i % STAY == 0)
+            remove_pair(SPARSE, base, i - STAY * LIVE);
     }
     return NULL;
 }
@@ -129,6 +138,7 @@ static void *reader(void *arg) {
     while (!oh_load_acquire(&done)) {
         read_key(LARGE);
         read_key(SMALL);
+        read_key(SPARSE);
     }
     return NULL;
 }

@@ -1,6 +1,7 @@
 #include "oh_bag.h"
 #include "oh_alloc.h"
 #include "oh_reaper.h"
+#include "oh_terms.h"
 
 #include <string.h>
 
@@ -257,10 +258,6 @@ static void free_retired_copy(oh_retired_t *retired) {
     oh_free(OH_CONTAINER_OF(retired, copy_t, retired));
 }
 
-static void free_retired_box(oh_retired_t *retired) {
-    oh_box_free(OH_CONTAINER_OF(retired, oh_box_t, retired));
-}
-
 /* Frees an unlinked node, after a grace period: its body with the last one. */
 static void retire_node(oh_bag_t *b, node_t *node) {
     body_t *body = node->body;
@@ -512,7 +509,7 @@ uint64_t oh_bag_remove(oh_bag_t *b, const oh_item_t *item) {
     if (body->form == OH_FORM_BOX) {
         oh_box_t *box = box_of(body);
         count_box(b, body, -1);
-        oh_epoch_retire(&box->retired, box->words * sizeof(oh_word_t), free_retired_box);
+        oh_box_retire(box);
     }
     sweep(b);
     return count;

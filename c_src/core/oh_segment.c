@@ -3,39 +3,8 @@
 
 #include <string.h>
 
-/* Sizes of values in words, as four bits of meta remember them: rounded up, exact for the usual
- * tuples. Only writers look at these bits, to account for garbage. */
-static const uint16_t size_class_words[16] = {0,  2,  3,  4,  5,  6,   8,   10,
-                                              12, 16, 24, 32, 64, 128, 256, 512};
-
-/* Keys leave no note of their size; those that are not immediate are usually a small tuple or
- * binary. */
-#define KEY_WORDS 6
-
-static uint32_t size_class(uint32_t words) {
-    uint32_t class = 0;
-    while (class < 15 && size_class_words[class] < words)
-        class ++;
-    return class;
-}
-
-/* As accounted for: what comes into an arena and what dies in it are rounded alike. */
-static uint32_t rounded(uint32_t words) {
-    return size_class_words[size_class(words)];
-}
-
-static uint32_t meta_words(uint32_t meta) {
-    return size_class_words[(meta & OH_META_SIZE) >> 4];
-}
-
-/* What the slot's key takes in the arena besides its value: objects, boxes and cells have theirs in
- * them. */
-static uint32_t own_key_words(uint32_t meta) {
-    return (meta & OH_META_IMM) == 0 && (meta & OH_META_FORM) == OH_FORM_VALUE ? KEY_WORDS : 0;
-}
-
 static uint32_t make_meta(uint64_t place, bool immediate, oh_form_t form, uint32_t value_words) {
-    return oh_meta_match(place, immediate) | size_class(value_words) << 4 | (uint32_t)form;
+    return oh_meta_match(place, immediate) | oh_meta_size(value_words) | (uint32_t)form;
 }
 
 /* Only the lock's holder writes meta, so load and store suffice. */
@@ -85,32 +54,18 @@ oh_segment_t *oh_segment_new_like(const oh_segment_t *s) {
     return new_with_groups(s->ops, s->prefix, s->depth, s->groups);
 }
 
-size_t oh_segment_bytes(const oh_segment_t *s) {
-    size_t bytes = layout_bytes(s->groups) + OH_CACHE_LINE;
-    if (s->arena != NULL && !s->arena_moved)
-        bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
+/* What goes with the segment when it is freed. */
+static size_t own_bytes(const oh_segment_t *s) {
+    size_t bytes = layout_bytes(s->groups);
+    if (!s->arena_moved)
+        bytes += oh_terms_arena_bytes(&s->terms, s->ops);
     if (!s->cells_moved)
         bytes += oh_cells_bytes(&s->cells);
-    bytes += s->bag_bytes;
-    return bytes + s->boxes * (s->ops->arena_bytes + sizeof(oh_box_t)) +
-           s->box_words * sizeof(oh_word_t);
+    return bytes;
 }
 
-void oh_box_free(oh_box_t *box) {
-    box->ops->arena_free(box->arena);
-    oh_free(box);
-}
-
-static void free_retired_box(oh_retired_t *retired) {
-    oh_box_free(OH_CONTAINER_OF(retired, oh_box_t, retired));
-}
-
-static oh_box_t *box_of(oh_word_t value) {
-    return (oh_box_t *)(uintptr_t)value;
-}
-
-static oh_cell_t *cell_of(oh_word_t value) {
-    return (oh_cell_t *)(uintptr_t)value;
+size_t oh_segment_bytes(const oh_segment_t *s) {
+    return own_bytes(s) + OH_CACHE_LINE + s->bag_bytes + oh_terms_box_bytes(&s->terms, s->ops);
 }
 
 /* A chain's boxes, or a bag. */
@@ -121,7 +76,7 @@ static void free_many(const oh_cell_t *cell) {
     }
     for (uint32_t i = 0; i < oh_chain_count(cell); i++)
         if ((oh_chain_lane(cell, i) & OH_META_FORM) == OH_FORM_BOX)
-            oh_box_free(box_of(oh_chain_word(cell, i)));
+            oh_box_free(oh_box_of(oh_chain_word(cell, i)));
 }
 
 void oh_segment_free(oh_segment_t *s, bool with_boxes) {
@@ -131,12 +86,13 @@ void oh_segment_free(oh_segment_t *s, bool with_boxes) {
         if (value == OH_WORD_NONE)
             continue;
         if (form == OH_FORM_BOX)
-            oh_box_free(box_of(value));
-        else if (s->many > 0 && form == OH_FORM_CELL && (cell_of(value)->tag & OH_CELL_MANY) != 0)
-            free_many(cell_of(value));
+            oh_box_free(oh_box_of(value));
+        else if (s->many > 0 && form == OH_FORM_CELL &&
+                 (oh_cell_of(value)->tag & OH_CELL_MANY) != 0)
+            free_many(oh_cell_of(value));
     }
-    if (s->arena != NULL && !s->arena_moved)
-        s->ops->arena_free(s->arena);
+    if (s->terms.arena != NULL && !s->arena_moved)
+        s->ops->arena_free(s->terms.arena);
     if (!s->cells_moved)
         oh_cells_clear(&s->cells);
     oh_free_aligned((void *)s);
@@ -147,37 +103,21 @@ static void free_retired_segment(oh_retired_t *retired) {
 }
 
 void oh_segment_retire(oh_segment_t *s) {
-    size_t bytes = layout_bytes(s->groups);
-    if (s->arena != NULL && !s->arena_moved)
-        bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
-    if (!s->cells_moved)
-        bytes += oh_cells_bytes(&s->cells);
-    oh_epoch_retire(&s->retired, bytes, free_retired_segment);
-}
-
-void *oh_segment_arena(oh_segment_t *s) {
-    if (s->arena == NULL)
-        s->arena = s->ops->arena_new();
-    return s->arena;
+    oh_epoch_retire(&s->retired, own_bytes(s), free_retired_segment);
 }
 
 uint64_t oh_segment_words(const oh_segment_t *s) {
-    return s->arena_words + oh_cells_used(&s->cells);
+    return s->terms.arena_words + oh_cells_used(&s->cells);
 }
 
 uint64_t oh_segment_garbage(const oh_segment_t *s) {
-    return s->dead_words + oh_cells_garbage(&s->cells);
+    return s->terms.dead_words + oh_cells_garbage(&s->cells);
 }
 
 /* --- Entries --- */
 
 static void count_in(oh_segment_t *s, int by) {
     oh_store_relaxed(&s->live, oh_load_relaxed(&s->live) + (uint32_t)by);
-}
-
-static void count_box(oh_segment_t *s, const oh_box_t *box, int by) {
-    s->boxes += (uint32_t)by;
-    s->box_words += by > 0 ? box->words : -box->words;
 }
 
 /* Publishes the words in the first EMPTY slot of key's probe sequence, which comes after every slot
@@ -200,7 +140,7 @@ static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_
             s->used++;
             count_in(s, 1);
             if (form == OH_FORM_BOX)
-                count_box(s, box_of(value), 1);
+                oh_terms_count_box(&s->terms, oh_box_of(value), 1);
             return;
         }
     }
@@ -209,16 +149,16 @@ static void claim(oh_segment_t *s, const oh_key_t *key, oh_form_t form, oh_word_
 /* Replaces the value in a slot of the same form. */
 static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t value_words) {
     uint32_t meta = oh_segment_meta(s, slot);
-    uint32_t sized = (meta & ~OH_META_SIZE) | size_class(value_words) << 4;
+    uint32_t sized = (meta & ~OH_META_SIZE) | oh_meta_size(value_words);
     oh_word_t old = oh_load_relaxed(&oh_segment_slot(s, slot)->value);
     oh_store_release(&oh_segment_slot(s, slot)->value, value); /* V2: pairs with V1 */
     if (old == OH_WORD_NONE) {
         count_in(s, 1);
-        s->dead_words -= own_key_words(meta); /* needed again */
+        s->terms.dead_words -= oh_meta_key_words(meta); /* needed again */
     } else if ((meta & OH_META_FORM) == OH_FORM_CELL) {
-        oh_cells_retire(&s->cells, cell_of(old));
+        oh_cells_retire(&s->cells, oh_cell_of(old));
     } else {
-        s->dead_words += meta_words(meta);
+        s->terms.dead_words += oh_meta_words(meta);
     }
     if (sized != meta)
         set_meta(s, slot, sized);
@@ -234,23 +174,15 @@ static uint32_t reusable_slot(const oh_write_t *w, oh_form_t form) {
                                                                                 : OH_SLOT_NONE;
 }
 
-/* A cell begins with the key, if that is not immediate. */
-static bool copy_cell(oh_segment_t *s, oh_item_t *item) {
-    const oh_cell_t *cell = oh_cells_put(&s->cells, item->cell);
-    item->arena_key = item->key.immediate ? item->key.word : OH_WORD_NONE;
-    item->arena_value = (oh_word_t)(uintptr_t)cell;
-    return cell != NULL;
-}
-
 void oh_segment_drop_item(const oh_write_t *w, const oh_item_t *item) {
     if (item->form == OH_FORM_CELL)
-        oh_cells_restore(&w->segment->cells, cell_of(item->arena_value));
+        oh_cells_restore(&w->segment->cells, oh_cell_of(item->arena_value));
 }
 
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
     oh_segment_t *s = w->segment;
     if (item->form == OH_FORM_CELL)
-        return copy_cell(s, item);
+        return oh_terms_put_cell(&s->cells, item);
     if (item->form == OH_FORM_BOX) {
         item->arena_key = item->box->key;
         item->arena_value = (oh_word_t)(uintptr_t)item->box;
@@ -260,26 +192,11 @@ bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
     bool copies_key = !item->key.immediate &&
                       (reused == OH_SLOT_NONE || (item->rekey && item->form == OH_FORM_VALUE));
     item->arena_value = item->value;
-    item->arena_key =
-        reused == OH_SLOT_NONE ? item->key.word : oh_load_relaxed(&oh_segment_slot(s, reused)->key);
-    if (item->value_immediate && !copies_key)
-        return true;
-    void *arena = oh_segment_arena(s);
-    if (arena == NULL)
-        return false;
-    if (!item->value_immediate) {
-        item->arena_value = s->ops->arena_copy(arena, item->value);
-        s->arena_words += rounded(item->value_words);
-    }
-    if (item->arena_value == OH_WORD_NONE)
-        return false;
-    if (copies_key && item->form == OH_FORM_OBJECT) {
-        item->arena_key = s->ops->object_key(arena, item->arena_value, tag);
-    } else if (copies_key) {
-        item->arena_key = s->ops->arena_copy(arena, item->key.word);
-        s->arena_words += KEY_WORDS;
-    }
-    return item->arena_key != OH_WORD_NONE;
+    item->arena_key = copies_key || reused == OH_SLOT_NONE
+                          ? item->key.word
+                          : oh_load_relaxed(&oh_segment_slot(s, reused)->key);
+    uint32_t meta = oh_meta_size(item->value_words) | (copies_key ? 0 : OH_META_IMM) | item->form;
+    return oh_terms_put_entry(&s->terms, s->ops, meta, tag, &item->arena_key, &item->arena_value);
 }
 
 void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
@@ -289,7 +206,7 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
         /* A reader may pair the old key with the new value: the keys are equal. */
         if (item->rekey) {
             oh_store_release(&oh_segment_slot(s, slot)->key, item->arena_key);
-            s->dead_words += own_key_words(oh_segment_meta(s, slot));
+            s->terms.dead_words += oh_meta_key_words(oh_segment_meta(s, slot));
         }
         replace(s, slot, item->arena_value, item->value_words);
         return;
@@ -300,9 +217,8 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
 }
 
 static void retire_box(oh_segment_t *s, oh_box_t *box) {
-    count_box(s, box, -1);
-    oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
-                    free_retired_box);
+    oh_terms_count_box(&s->terms, box, -1);
+    oh_box_retire(box);
 }
 
 /* Retires what a chain or a bag holds. */
@@ -329,13 +245,13 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
     if (form == OH_FORM_BOX || (form == OH_FORM_CELL && (meta & OH_META_IMM) == 0))
         set_meta(s, slot, OH_META_GRAVE);
     if (form == OH_FORM_BOX) {
-        retire_box(s, box_of(value));
+        retire_box(s, oh_box_of(value));
     } else if (form == OH_FORM_CELL) {
-        if (s->many > 0 && (cell_of(value)->tag & OH_CELL_MANY) != 0)
-            retire_many(s, cell_of(value));
-        oh_cells_retire(&s->cells, cell_of(value));
+        if (s->many > 0 && (oh_cell_of(value)->tag & OH_CELL_MANY) != 0)
+            retire_many(s, oh_cell_of(value));
+        oh_cells_retire(&s->cells, oh_cell_of(value));
     } else {
-        s->dead_words += meta_words(meta) + own_key_words(meta);
+        s->terms.dead_words += oh_meta_words(meta) + oh_meta_key_words(meta);
     }
 }
 
@@ -343,17 +259,15 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
 
 bool oh_segment_copy_object(oh_segment_t *s, const oh_item_t *item, uint32_t *lane,
                             oh_word_t *word) {
-    *lane = (uint32_t)item->form | size_class(item->value_words) << 4;
+    *lane = (uint32_t)item->form | oh_meta_size(item->value_words);
     *word = item->value;
     if (item->form == OH_FORM_CELL) {
         *word = (oh_word_t)(uintptr_t)oh_cells_put(&s->cells, item->cell);
     } else if (item->form == OH_FORM_BOX) {
         *word = (oh_word_t)(uintptr_t)item->box;
-        count_box(s, item->box, 1);
+        oh_terms_count_box(&s->terms, item->box, 1);
     } else if (!item->value_immediate) {
-        void *arena = oh_segment_arena(s);
-        *word = arena == NULL ? OH_WORD_NONE : s->ops->arena_copy(arena, item->value);
-        s->arena_words += rounded(item->value_words);
+        *word = oh_terms_put(&s->terms, s->ops, item->value, oh_meta_words(*lane));
     }
     return *word != OH_WORD_NONE;
 }
@@ -361,29 +275,25 @@ bool oh_segment_copy_object(oh_segment_t *s, const oh_item_t *item, uint32_t *la
 void oh_segment_drop_object(oh_segment_t *s, uint32_t lane, oh_word_t word) {
     uint32_t form = lane & OH_META_FORM;
     if (form == OH_FORM_CELL)
-        oh_cells_restore(&s->cells, cell_of(word));
+        oh_cells_restore(&s->cells, oh_cell_of(word));
     else if (form == OH_FORM_BOX)
-        count_box(s, box_of(word), -1);
+        oh_terms_count_box(&s->terms, oh_box_of(word), -1);
     else
-        s->dead_words += meta_words(lane);
+        s->terms.dead_words += oh_meta_words(lane);
 }
 
 void oh_segment_retire_object(oh_segment_t *s, uint32_t lane, oh_word_t word) {
     uint32_t form = lane & OH_META_FORM;
     if (form == OH_FORM_CELL)
-        oh_cells_retire(&s->cells, cell_of(word));
+        oh_cells_retire(&s->cells, oh_cell_of(word));
     else if (form == OH_FORM_BOX)
-        retire_box(s, box_of(word));
+        retire_box(s, oh_box_of(word));
     else
-        s->dead_words += meta_words(lane);
+        s->terms.dead_words += oh_meta_words(lane);
 }
 
 void oh_segment_give_box(oh_segment_t *s, oh_word_t word) {
-    count_box(s, box_of(word), -1);
-}
-
-uint32_t oh_segment_lane_words(uint32_t lane) {
-    return meta_words(lane);
+    oh_terms_count_box(&s->terms, oh_box_of(word), -1);
 }
 
 void oh_segment_found_object(const oh_write_t *w, uint32_t *lane, oh_word_t *word) {
@@ -407,12 +317,13 @@ void oh_segment_store_object(const oh_write_t *w, uint32_t lane, oh_word_t key_w
                              oh_word_t word) {
     uint32_t form = lane & OH_META_FORM;
     if (form == OH_FORM_BOX)
-        count_box(w->segment, box_of(word), -1); /* claim counts it again */
+        oh_terms_count_box(&w->segment->terms, oh_box_of(word), -1); /* claim counts it again */
     else if (has_dead_slot(w, form)) {
-        replace(w->segment, w->dead_slot, word, meta_words(lane));
+        replace(w->segment, w->dead_slot, word, oh_meta_words(lane));
         return;
     }
-    claim(w->segment, &w->key, (oh_form_t)(lane & OH_META_FORM), key_word, word, meta_words(lane));
+    claim(w->segment, &w->key, (oh_form_t)(lane & OH_META_FORM), key_word, word,
+          oh_meta_words(lane));
 }
 
 void oh_segment_store_many(const oh_write_t *w, oh_word_t key_word, const oh_cell_t *cell) {
@@ -443,37 +354,13 @@ void oh_segment_store_many(const oh_write_t *w, oh_word_t key_word, const oh_cel
 
 oh_segment_move_t oh_segment_what_to_move(const oh_segment_t *s) {
     oh_segment_move_t move = {
-        .arena = s->dead_words * 4 <= s->arena_words,
+        .arena = s->terms.dead_words * 4 <= s->terms.arena_words,
         .cells = oh_cells_garbage(&s->cells) * 4 <= oh_cells_used(&s->cells),
     };
     /* A chain is a cell that refers to terms. */
     if (s->many > 0)
         move.arena = move.cells = move.arena && move.cells;
     return move;
-}
-
-/* Copies one entry's terms to the arena. False when memory is out. */
-static bool copy_terms(oh_segment_t *to, uint32_t meta, uint32_t tag, oh_word_t *key,
-                       oh_word_t *value) {
-    bool immediate_key = (meta & OH_META_IMM) != 0;
-    bool immediate_value = meta_words(meta) == 0;
-    if (immediate_value && (immediate_key || (meta & OH_META_FORM) == OH_FORM_OBJECT))
-        return true;
-    void *arena = oh_segment_arena(to);
-    if (arena == NULL)
-        return false;
-    if (!immediate_value && (*value = to->ops->arena_copy(arena, *value)) == OH_WORD_NONE)
-        return false;
-    to->arena_words += meta_words(meta);
-    if (immediate_key)
-        return true;
-    if ((meta & OH_META_FORM) == OH_FORM_OBJECT) {
-        *key = to->ops->object_key(arena, *value, tag);
-    } else {
-        *key = to->ops->arena_copy(arena, *key);
-        to->arena_words += KEY_WORDS;
-    }
-    return *key != OH_WORD_NONE;
 }
 
 /* A chain as it is to be in to, with its objects. */
@@ -488,11 +375,9 @@ static const oh_cell_t *copy_chain(oh_segment_t *to, const oh_cell_t *chain) {
         uint32_t lane = oh_chain_lane(chain, i), form = lane & OH_META_FORM;
         oh_word_t *word = &draft.word[draft.key_words + 1 + i];
         if (form == OH_FORM_CELL) {
-            *word = (oh_word_t)(uintptr_t)oh_cells_put(&to->cells, cell_of(*word));
-        } else if (form != OH_FORM_BOX && meta_words(lane) > 0) {
-            void *arena = oh_segment_arena(to);
-            *word = arena == NULL ? OH_WORD_NONE : to->ops->arena_copy(arena, *word);
-            to->arena_words += meta_words(lane);
+            *word = (oh_word_t)(uintptr_t)oh_cells_put(&to->cells, oh_cell_of(*word));
+        } else if (form != OH_FORM_BOX && oh_meta_words(lane) > 0) {
+            *word = oh_terms_put(&to->terms, to->ops, *word, oh_meta_words(lane));
         }
         if (*word == OH_WORD_NONE)
             return NULL;
@@ -512,7 +397,7 @@ static void count_many(oh_segment_t *to, const oh_cell_t *cell) {
         to->bag_bytes += oh_bag_bytes(oh_cell_bag(cell));
     for (uint32_t i = 0; !is_bag && i < oh_chain_count(cell); i++)
         if ((oh_chain_lane(cell, i) & OH_META_FORM) == OH_FORM_BOX)
-            count_box(to, box_of(oh_chain_word(cell, i)), 1);
+            oh_terms_count_box(&to->terms, oh_box_of(oh_chain_word(cell, i)), 1);
 }
 
 /* A cell, or a chain with what it refers to, as it is to be in to. NULL when memory is out. */
@@ -520,27 +405,21 @@ static const oh_cell_t *copy_one_cell(oh_segment_t *to, const oh_cell_t *cell) {
     return (cell->tag & OH_CELL_CHAIN) != 0 ? copy_chain(to, cell) : oh_cells_put(&to->cells, cell);
 }
 
-/* The key of a chain or a bag that has no flat form. */
-static bool copy_slot_key(oh_segment_t *to, oh_word_t *key) {
-    void *arena = oh_segment_arena(to);
-    *key = arena == NULL ? OH_WORD_NONE : to->ops->arena_copy(arena, *key);
-    to->arena_words += KEY_WORDS;
-    return *key != OH_WORD_NONE;
-}
-
 /* Copies what an entry of from's refers to, as far as it does not move. False when memory is
  * out. */
 static bool copy_entry(oh_segment_t *to, const oh_segment_t *from, uint32_t meta,
                        oh_segment_move_t move, uint32_t tag, oh_word_t *key, oh_word_t *value) {
     uint32_t form = meta & OH_META_FORM;
-    const oh_cell_t *cell = form == OH_FORM_CELL ? cell_of(*value) : NULL;
+    const oh_cell_t *cell = form == OH_FORM_CELL ? oh_cell_of(*value) : NULL;
     if (cell != NULL && from->many > 0)
         count_many(to, cell);
     if (form == OH_FORM_BOX || (cell != NULL ? move.cells : move.arena) || *value == OH_WORD_NONE)
         return true;
     if (cell == NULL)
-        return copy_terms(to, meta, tag, key, value);
-    if ((meta & OH_META_IMM) == 0 && cell->key_words == 0 && !copy_slot_key(to, key))
+        return oh_terms_put_entry(&to->terms, to->ops, meta, tag, key, value);
+    /* The key of a chain or a bag that has no flat form. */
+    if ((meta & OH_META_IMM) == 0 && cell->key_words == 0 &&
+        (*key = oh_terms_put_key(&to->terms, to->ops, *key)) == OH_WORD_NONE)
         return false;
     /* A split's halves are about equal; what is too much is an eighth of it. */
     uint32_t live = oh_cells_used(&from->cells) - oh_cells_garbage(&from->cells);
@@ -552,9 +431,9 @@ static bool copy_entry(oh_segment_t *to, const oh_segment_t *from, uint32_t meta
 
 static void take_moved(oh_segment_t *to, const oh_segment_t *from, oh_segment_move_t move) {
     if (move.arena) {
-        to->arena = from->arena;
-        to->arena_words = from->arena_words;
-        to->dead_words = from->dead_words;
+        to->terms.arena = from->terms.arena;
+        to->terms.arena_words = from->terms.arena_words;
+        to->terms.dead_words = from->terms.dead_words;
     }
     if (move.cells)
         to->cells = from->cells;
@@ -578,10 +457,10 @@ uint32_t oh_segment_slot_hash(const oh_segment_t *s, uint32_t slot, uint32_t sal
     if ((meta & OH_META_IMM) != 0)
         return oh_hash_immediate(key, salt);
     if ((meta & OH_META_FORM) == OH_FORM_BOX)
-        return box_of(value)->hash;
-    if ((meta & OH_META_FORM) == OH_FORM_CELL && cell_of(value)->key_words > 0)
-        return oh_hash_words(cell_of(value)->word, cell_of(value)->key_words, salt);
-    return s->ops->hash(s->arena, key, salt);
+        return oh_box_of(value)->hash;
+    if ((meta & OH_META_FORM) == OH_FORM_CELL && oh_cell_of(value)->key_words > 0)
+        return oh_hash_words(oh_cell_of(value)->word, oh_cell_of(value)->key_words, salt);
+    return s->ops->hash(s->terms.arena, key, salt);
 }
 
 oh_key_t oh_segment_slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt) {
@@ -591,16 +470,16 @@ oh_key_t oh_segment_slot_key(const oh_segment_t *s, uint32_t slot, uint32_t salt
                     .hash = oh_segment_slot_hash(s, slot, salt),
                     .immediate = (meta & OH_META_IMM) != 0};
     if ((meta & OH_META_FORM) == OH_FORM_CELL) {
-        key.flat_words = cell_of(value)->key_words;
-        key.flat = cell_of(value)->word;
+        key.flat_words = oh_cell_of(value)->key_words;
+        key.flat = oh_cell_of(value)->word;
     }
     return key;
 }
 
 void *oh_segment_slot_arena(const oh_segment_t *s, uint32_t slot) {
     if ((oh_segment_meta(s, slot) & OH_META_FORM) != OH_FORM_BOX)
-        return s->arena;
-    return box_of(oh_load_relaxed(&oh_segment_slot(s, slot)->value))->arena;
+        return s->terms.arena;
+    return oh_box_of(oh_load_relaxed(&oh_segment_slot(s, slot)->value))->arena;
 }
 
 uint64_t *oh_segment_hashes(const oh_segment_t *s, uint32_t salt) {
@@ -653,8 +532,8 @@ bool oh_segment_compact(oh_segment_t *to, const oh_segment_t *from, oh_segment_m
     to->used = from->used;
     oh_store_relaxed(&to->live, oh_load_relaxed(&from->live));
     /* Those of chains were counted as these were copied. */
-    to->boxes = from->boxes;
-    to->box_words = from->box_words;
+    to->terms.boxes = from->terms.boxes;
+    to->terms.box_words = from->terms.box_words;
     take_moved(to, from, move);
     return true;
 }
@@ -672,7 +551,7 @@ bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashe
             return false;
         oh_key_t at = {
             .word = key, .hash = (uint32_t)hashes[i], .immediate = (meta & OH_META_IMM) != 0};
-        claim(to, &at, form, key, value, meta_words(meta));
+        claim(to, &at, form, key, value, oh_meta_words(meta));
     }
     take_moved(to, from, move);
     return true;
@@ -680,25 +559,17 @@ bool oh_segment_fill(oh_segment_t *to, oh_segment_t *from, const uint64_t *hashe
 
 /* --- Invariants --- */
 
-/* What an entry's storage comes to. */
+/* What the entries' storage comes to. */
 typedef struct {
-    uint32_t boxes, cell_words, many;
-    uint64_t box_words, more, bag_bytes;
+    oh_terms_tally_t terms;
+    uint32_t many;
+    uint64_t more, bag_bytes;
 } tally_t;
-
-static void tally_object(tally_t *tally, uint32_t form, oh_word_t word) {
-    if (form == OH_FORM_BOX) {
-        tally->boxes++;
-        tally->box_words += box_of(word)->words;
-    } else if (form == OH_FORM_CELL) {
-        tally->cell_words += oh_cell_size(cell_of(word));
-    }
-}
 
 /* Adds an entry of a segment; false if its chain or bag is not as it should be. */
 static bool tally_entry(tally_t *tally, uint32_t form, oh_word_t value) {
-    tally_object(tally, form, value);
-    const oh_cell_t *cell = form == OH_FORM_CELL ? cell_of(value) : NULL;
+    oh_terms_tally(&tally->terms, form, value);
+    const oh_cell_t *cell = form == OH_FORM_CELL ? oh_cell_of(value) : NULL;
     if (cell == NULL || (cell->tag & OH_CELL_MANY) == 0)
         return true;
     tally->many++;
@@ -710,7 +581,8 @@ static bool tally_entry(tally_t *tally, uint32_t form, oh_word_t value) {
     }
     tally->more += oh_chain_count(cell) - 1;
     for (uint32_t i = 0; i < oh_chain_count(cell); i++)
-        tally_object(tally, oh_chain_lane(cell, i) & OH_META_FORM, oh_chain_word(cell, i));
+        oh_terms_tally(&tally->terms, oh_chain_lane(cell, i) & OH_META_FORM,
+                       oh_chain_word(cell, i));
     return oh_chain_count(cell) >= 1 && oh_chain_count(cell) <= OH_CHAIN_MAX;
 }
 
@@ -732,7 +604,7 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
         oh_key_t key = oh_segment_slot_key(s, i, salt);
         if (!tally_entry(&tally, form, value))
             return false;
-        if (form == OH_FORM_CELL && (cell_of(value)->tag & OH_CELL_MANY) == 0 &&
+        if (form == OH_FORM_CELL && (oh_cell_of(value)->tag & OH_CELL_MANY) == 0 &&
             key.immediate != (key.flat_words == 0))
             return false;
         oh_entry_t entry;
@@ -740,10 +612,9 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
             oh_segment_find(s, oh_segment_shape(s), &key, &entry, NULL) != i)
             return false;
     }
-    return used == s->used && live == oh_load_relaxed(&s->live) && tally.boxes == s->boxes &&
-           tally.box_words == s->box_words && tally.many == s->many &&
+    return used == s->used && live == oh_load_relaxed(&s->live) && tally.many == s->many &&
            tally.more == oh_load_relaxed(&s->more) && tally.bag_bytes == s->bag_bytes &&
            used < s->groups * OH_GROUP_SLOTS &&
-           s->dead_words <= s->arena_words + used * OH_SEGMENT_TERM_WORDS_MAX &&
-           oh_cells_valid(&s->cells, tally.cell_words);
+           s->terms.dead_words <= s->terms.arena_words + used * OH_SEGMENT_TERM_WORDS_MAX &&
+           oh_terms_valid(&s->terms, &s->cells, &tally.terms);
 }

@@ -10,7 +10,7 @@
 
 #include "oh_lock.h"
 #include "oh_objects.h"
-#include "oh_table.h"
+#include "oh_terms.h"
 
 #include <string.h>
 
@@ -56,11 +56,7 @@ struct oh_segment {
     uint32_t used;         /* slots that are not EMPTY */
     _Atomic uint32_t live; /* read without the lock by stats */
     oh_cells_t cells;
-    uint32_t boxes;
-    uint64_t box_words;
-    void *arena;           /* NULL until a term needs it */
-    uint64_t arena_words;  /* what was ever copied into it */
-    uint64_t dead_words;   /* of which nobody needs any more, at least */
+    oh_terms_t terms;
     uint32_t many;         /* entries that are chains or bags */
     _Atomic uint64_t more; /* objects beyond one an entry; read without the lock by stats */
     uint64_t bag_bytes;    /* what its bags take */
@@ -74,11 +70,8 @@ _Static_assert(offsetof(oh_segment_t, cells) / OH_CACHE_LINE ==
                        OH_CACHE_LINE,
                "the cells share the lock's line");
 
-/* --- meta --- */
+/* --- meta: the low byte is oh_terms.h's --- */
 
-#define OH_META_FORM  0x0007u
-#define OH_META_IMM   0x0008u
-#define OH_META_SIZE  0x00f0u
 #define OH_META_MATCH 0xff08ull /* tag and immediate: what a key is compared with */
 #define OH_META_GRAVE 0x0008u   /* form 0: matches nothing, is not empty */
 
@@ -215,20 +208,6 @@ OH_ALWAYS_INLINE bool oh_segment_key_equal(const oh_segment_t *s, const oh_slot_
     return key->word != OH_WORD_NONE && s->ops->equal(word, key->word);
 }
 
-/* What a slot's words stand for. */
-OH_ALWAYS_INLINE void oh_segment_entry(uint32_t form, oh_word_t key, oh_word_t value,
-                                       oh_entry_t *entry) {
-    if (form == OH_FORM_BOX) {
-        const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
-        *entry = (oh_entry_t){.key = box->key, .value = box->value, .form = box->form, .box = box};
-    } else if (form == OH_FORM_CELL) {
-        *entry = (oh_entry_t){
-            .key = key, .form = OH_FORM_CELL, .cell = (const oh_cell_t *)(uintptr_t)value};
-    } else {
-        *entry = (oh_entry_t){.key = key, .value = value, .form = (oh_form_t)form};
-    }
-}
-
 /* In a table beyond the caches each line of a segment misses: let them miss together. */
 static inline void oh_segment_prefetch(const oh_segment_t *s, oh_segment_shape_t shape,
                                        uint32_t hash) {
@@ -268,7 +247,7 @@ OH_ALWAYS_INLINE uint32_t oh_segment_find(const oh_segment_t *s, oh_segment_shap
             if (form == 0 || !oh_segment_key_equal(s, slot, form, value, key))
                 continue;
             if (value != OH_WORD_NONE) {
-                oh_segment_entry(form, oh_load_acquire(&slot->key), value, entry);
+                oh_form_entry(form, oh_load_acquire(&slot->key), value, entry);
                 return g * OH_GROUP_SLOTS + lane;
             }
             if (dead != NULL && (form != OH_FORM_CELL || key->immediate))
@@ -321,9 +300,6 @@ static inline uint32_t oh_segment_capacity(const oh_segment_t *s) {
     return s->groups * OH_GROUP_SLOTS - s->groups * OH_GROUP_SLOTS / 10 - 1;
 }
 
-/* The segment's arena, made now if need be; NULL when memory is out. */
-void *oh_segment_arena(oh_segment_t *s);
-
 /* Copies item's terms into the segment's arena or cells, as far as storing it at *w needs them
  * there. False when memory is out: nothing is published. tag is for ops->object_key. */
 bool oh_segment_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag);
@@ -346,9 +322,6 @@ void oh_segment_drop_object(oh_segment_t *s, uint32_t lane, oh_word_t word);
 void oh_segment_retire_object(oh_segment_t *s, uint32_t lane, oh_word_t word);
 /* A box goes over to somebody else. */
 void oh_segment_give_box(oh_segment_t *s, oh_word_t word);
-
-/* The words of an object in the arena, rounded; 0: immediate, or elsewhere. */
-uint32_t oh_segment_lane_words(uint32_t lane);
 
 /* The form and size of the entry found, and its value's word. */
 void oh_segment_found_object(const oh_write_t *w, uint32_t *lane, oh_word_t *word);

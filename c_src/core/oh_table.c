@@ -445,7 +445,7 @@ oh_status_t oh_table_scan(oh_table_t *t, oh_position_t *position, oh_entry_t *en
         oh_word_t value = oh_load_relaxed(&slot->value);
         if (value == OH_WORD_NONE)
             continue;
-        oh_segment_entry(form, oh_load_relaxed(&slot->key), value, &entries[n]);
+        oh_form_entry(form, oh_load_relaxed(&slot->key), value, &entries[n]);
         if (s->many > 0)
             oh_entry_set_version(&entries[n]);
         n++;
@@ -498,7 +498,7 @@ oh_status_t oh_table_stats(const oh_table_t *t, oh_position_t *position, uint32_
         stats->size += oh_load_relaxed(&s->live) + oh_load_relaxed(&s->more);
         stats->bytes += oh_segment_bytes(s);
         stats->segments++;
-        stats->boxes += s->boxes;
+        stats->boxes += s->terms.boxes;
         *position = oh_segment_end(s);
         oh_unlock(&s->lock);
     }

@@ -16,9 +16,8 @@ _Static_assert(16 + 1 + OH_CHAIN_MAX <= OH_CELL_WORDS_MAX, "a flat key and a cha
 
 /* An object of a chain or of a slot, as an entry. */
 static void object_entry(uint32_t lane, oh_word_t key, oh_word_t word, oh_entry_t *entry) {
-    oh_segment_entry(lane & OH_META_FORM, key, word, entry);
-    entry->value_immediate =
-        (lane & OH_META_FORM) == OH_FORM_VALUE && oh_segment_lane_words(lane) == 0;
+    oh_form_entry(lane & OH_META_FORM, key, word, entry);
+    entry->value_immediate = (lane & OH_META_FORM) == OH_FORM_VALUE && oh_meta_words(lane) == 0;
 }
 
 void oh_objects_begin(oh_objects_t *objects, const oh_entry_t *entry) {
@@ -105,12 +104,12 @@ static void object_item(const oh_edit_t *e, uint32_t i, oh_item_t *item) {
                         .value = e->word[i],
                         .cell = entry.cell,
                         .box = (oh_box_t *)(uintptr_t)entry.box,
-                        .value_words = oh_segment_lane_words(e->lane[i])};
+                        .value_words = oh_meta_words(e->lane[i])};
     item->value_immediate = item->form == OH_FORM_VALUE && item->value_words == 0;
     if (item->form == OH_FORM_BOX)
         item->value_hash = s->ops->hash(entry.box->arena, entry.value, oh_table_salt(e->t));
     else if (item->form != OH_FORM_CELL && !item->value_immediate)
-        item->value_hash = s->ops->hash(s->arena, item->value, oh_table_salt(e->t));
+        item->value_hash = s->ops->hash(s->terms.arena, item->value, oh_table_salt(e->t));
 }
 
 /* Puts the objects here, of which there are as many as a chain has, into a new bag. */
@@ -168,8 +167,7 @@ static bool prepare_key(oh_edit_t *e) {
         e->key_word = oh_load_relaxed(&oh_segment_slot(s, e->w.slot)->key);
         return true;
     }
-    void *arena = oh_segment_arena(s);
-    e->key_word = arena == NULL ? OH_WORD_NONE : s->ops->arena_copy(arena, key->word);
+    e->key_word = oh_terms_put_key(&s->terms, s->ops, key->word);
     return e->key_word != OH_WORD_NONE;
 }
 
@@ -211,7 +209,7 @@ static oh_word_t single_key(const oh_edit_t *e) {
         return ((const oh_box_t *)(uintptr_t)e->word[0])->key;
     case OH_FORM_OBJECT:
         return e->w.key.immediate ? e->w.key.word
-                                  : s->ops->object_key(s->arena, e->word[0], e->t->tag);
+                                  : s->ops->object_key(s->terms.arena, e->word[0], e->t->tag);
     default:
         return e->w.key.word; /* immediate: oh_objects.h */
     }
@@ -354,7 +352,7 @@ oh_status_t oh_table_remove_object(oh_table_t *t, oh_write_t *w, const oh_item_t
     *count = 0;
     if (!w->found)
         return OH_OK;
-    w->retired |= s->boxes > 0 || oh_entry_is_bag(&w->entry);
+    w->retired |= s->terms.boxes > 0 || oh_entry_is_bag(&w->entry);
     if (oh_entry_is_bag(&w->entry)) {
         *count = remove_from_bag(t, w, item);
         return OH_OK;

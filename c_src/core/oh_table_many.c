@@ -162,16 +162,6 @@ static oh_status_t lock_roomy(oh_table_t *t, oh_item_t *items, size_t count, uin
     }
 }
 
-/* Readers may meet the record after the caller's own term and words are gone: key's become those
- * that were copied. Readers are pinned, so these outlive them. */
-static void own_key(oh_key_t *key, const oh_item_t *item) {
-    key->word = item->arena_key;
-    if (item->form == OH_FORM_CELL)
-        key->flat = ((const oh_cell_t *)(uintptr_t)item->arena_value)->word;
-    else
-        key->flat_words = 0;
-}
-
 /* Looks the items up and copies their terms; fills in what was there before. */
 static oh_status_t prepare(oh_table_t *t, oh_item_t *items, size_t count, bool only_new,
                            oh_many_t *many) {
@@ -189,7 +179,7 @@ static oh_status_t prepare(oh_table_t *t, oh_item_t *items, size_t count, bool o
             return OH_ENOMEM;
         }
         many->item[i] = (struct oh_many_old){items[i].key, items[i].at.entry, items[i].at.found};
-        own_key(&many->item[i].key, &items[i]);
+        oh_terms_own_key(&many->item[i].key, &items[i]);
     }
     return OH_OK;
 }

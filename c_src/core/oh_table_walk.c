@@ -154,8 +154,8 @@ static least_t successor(const search_t *search) {
 
 static void get_entry(const oh_segment_t *s, uint32_t slot, oh_entry_t *entry) {
     const oh_slot_t *at = oh_segment_slot(s, slot);
-    oh_segment_entry(oh_segment_meta(s, slot) & OH_META_FORM, oh_load_relaxed(&at->key),
-                     oh_load_relaxed(&at->value), entry);
+    oh_form_entry(oh_segment_meta(s, slot) & OH_META_FORM, oh_load_relaxed(&at->key),
+                  oh_load_relaxed(&at->value), entry);
     if (s->many > 0)
         oh_entry_set_version(entry);
 }

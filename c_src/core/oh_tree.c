@@ -140,7 +140,7 @@ oh_status_t oh_tree_get(oh_tree_t *t, const oh_key_t *key, oh_entry_t *entry) {
             continue;
         if (!place.found)
             return OH_NOT_FOUND;
-        oh_slot_entry(place.meta, place.key, place.value, entry);
+        oh_form_entry(place.meta & OH_META_FORM, place.key, place.value, entry);
         return OH_OK;
     }
 }

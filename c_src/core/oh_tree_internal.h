@@ -13,6 +13,7 @@
 
 #include "oh_lock.h"
 #include "oh_reaper.h"
+#include "oh_terms.h"
 #include "oh_tree.h"
 
 #include <string.h>
@@ -74,10 +75,6 @@ typedef struct {
     _Atomic uint64_t order2[];           /* OH_PAGE_SLOTS in a wide leaf, else none */
 } oh_page_t;
 
-#define OH_PAGE_FORM 0x07u
-#define OH_PAGE_IMM  0x08u
-#define OH_PAGE_SIZE 0xf0u
-
 struct oh_leaf {
     /* Never change after publication. */
     oh_node_t node;
@@ -90,17 +87,13 @@ struct oh_leaf {
     _Alignas(OH_CACHE_LINE) oh_lock_t lock;
     uint8_t contention; /* how often a writer had to wait */
     oh_cells_t cells;
-    uint32_t boxes;
 
     _Alignas(OH_CACHE_LINE) _Atomic uint32_t version; /* odd while entries move */
     _Atomic uint32_t pages; /* of which all but the only one hold entries */
     _Atomic uint32_t live;
     _Atomic bool replaced;
-    uint32_t allocated;   /* pages, those from `pages` on in reserve */
-    void *arena;          /* NULL until a term needs it */
-    uint64_t arena_words; /* what was ever copied into it */
-    uint64_t dead_words;  /* of which nobody needs any more, at least */
-    uint64_t box_words;
+    uint32_t allocated; /* pages, those from `pages` on in reserve */
+    oh_terms_t terms;
 
     _Alignas(OH_CACHE_LINE) _Atomic uint8_t count[OH_LEAF_PAGES];
     /* Keys with smaller prefixes stand before the page. */
@@ -286,27 +279,13 @@ static inline bool oh_leaf_still(const oh_leaf_t *s, uint32_t version) {
 /* The key of a slot's words, for comparing; without its prefix. */
 static inline void oh_slot_key(uint32_t meta, oh_word_t key, oh_word_t value, oh_key_t *out) {
     out->word = key;
-    out->immediate = (meta & OH_PAGE_IMM) != 0;
+    out->immediate = (meta & OH_META_IMM) != 0;
     out->flat_words = 0;
     out->flat = NULL;
-    if ((meta & OH_PAGE_FORM) == OH_FORM_CELL && !out->immediate) {
-        const oh_cell_t *cell = (const oh_cell_t *)(uintptr_t)value;
+    if ((meta & OH_META_FORM) == OH_FORM_CELL && !out->immediate) {
+        const oh_cell_t *cell = oh_cell_of(value);
         out->flat_words = cell->key_words;
         out->flat = cell->word;
-    }
-}
-
-/* What a slot's words stand for. */
-static inline void oh_slot_entry(uint32_t meta, oh_word_t key, oh_word_t value, oh_entry_t *entry) {
-    uint32_t form = meta & OH_PAGE_FORM;
-    if (form == OH_FORM_BOX) {
-        const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
-        *entry = (oh_entry_t){.key = box->key, .value = box->value, .form = box->form, .box = box};
-    } else if (form == OH_FORM_CELL) {
-        *entry = (oh_entry_t){
-            .key = key, .form = OH_FORM_CELL, .cell = (const oh_cell_t *)(uintptr_t)value};
-    } else {
-        *entry = (oh_entry_t){.key = key, .value = value, .form = (oh_form_t)form};
     }
 }
 
@@ -344,7 +323,7 @@ static inline void oh_leaf_look(oh_write_t *w, const oh_key_t *key) {
     w->page = place.page;
     w->slot = place.slot;
     if (place.found)
-        oh_slot_entry(place.meta, place.key, place.value, &w->entry);
+        oh_form_entry(place.meta & OH_META_FORM, place.key, place.value, &w->entry);
 }
 
 /* Whether an entry with the key, which is not there, has no place for all of its prefix. */

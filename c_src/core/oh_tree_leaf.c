@@ -2,46 +2,9 @@
 #include "oh_alloc.h"
 #include "oh_tree_internal.h"
 
-/* Sizes of values in words, as four bits of meta remember them: rounded up, exact for the usual
- * tuples. */
-static const uint16_t size_class_words[16] = {0,  2,  3,  4,  5,  6,   8,   10,
-                                              12, 16, 24, 32, 64, 128, 256, 512};
-
-/* Keys leave no note of their size; those that are not immediate are usually a small tuple or
- * binary. */
-#define KEY_WORDS 6
 /* A page with fewer entries is joined with a neighbour if both have no more than JOIN_MAX. */
 #define JOIN_BELOW 16
 #define JOIN_MAX   48
-
-static uint32_t size_class(uint32_t words) {
-    uint32_t class = 0;
-    while (class < 15 && size_class_words[class] < words)
-        class ++;
-    return class;
-}
-
-static uint32_t rounded(uint32_t words) {
-    return size_class_words[size_class(words)];
-}
-
-static uint32_t meta_words(uint32_t meta) {
-    return size_class_words[(meta & OH_PAGE_SIZE) >> 4];
-}
-
-/* What the entry's key takes in the arena besides its value: objects, boxes and cells have theirs
- * in them. */
-static uint32_t own_key_words(uint32_t meta) {
-    return (meta & OH_PAGE_IMM) == 0 && (meta & OH_PAGE_FORM) == OH_FORM_VALUE ? KEY_WORDS : 0;
-}
-
-static oh_box_t *box_of(oh_word_t value) {
-    return (oh_box_t *)(uintptr_t)value;
-}
-
-static oh_cell_t *cell_of(oh_word_t value) {
-    return (oh_cell_t *)(uintptr_t)value;
-}
 
 /* --- Life --- */
 
@@ -84,8 +47,8 @@ static void free_boxes(oh_leaf_t *s) {
     for (uint32_t p = 0; p < oh_load_relaxed(&s->pages); p++)
         for (uint32_t i = 0; i < count_of(s, p); i++) {
             oh_page_t *page = page_of(s, p);
-            if ((oh_load_relaxed(&page->meta[i]) & OH_PAGE_FORM) == OH_FORM_BOX)
-                oh_box_free(box_of(oh_load_relaxed(&page->slot[i].value)));
+            if ((oh_load_relaxed(&page->meta[i]) & OH_META_FORM) == OH_FORM_BOX)
+                oh_box_free(oh_box_of(oh_load_relaxed(&page->slot[i].value)));
         }
 }
 
@@ -95,8 +58,8 @@ void oh_leaf_free(oh_leaf_t *s, bool with_boxes) {
     for (uint32_t p = 0; p < s->allocated; p++)
         oh_free_aligned((void *)page_of(s, p));
     oh_cells_clear(&s->cells);
-    if (s->arena != NULL)
-        s->ops->arena_free(s->arena);
+    if (s->terms.arena != NULL)
+        s->ops->arena_free(s->terms.arena);
     oh_free_aligned((void *)s);
 }
 
@@ -105,11 +68,8 @@ static void free_retired_leaf(oh_retired_t *retired) {
 }
 
 static size_t own_bytes(const oh_leaf_t *s) {
-    size_t bytes = sizeof *s + s->allocated * (page_bytes(s->wide) + OH_CACHE_LINE) +
-                   oh_cells_bytes(&s->cells);
-    if (s->arena != NULL)
-        bytes += s->ops->arena_bytes + s->arena_words * sizeof(oh_word_t);
-    return bytes;
+    return sizeof *s + s->allocated * (page_bytes(s->wide) + OH_CACHE_LINE) +
+           oh_cells_bytes(&s->cells) + oh_terms_arena_bytes(&s->terms, s->ops);
 }
 
 void oh_leaf_retire(oh_leaf_t *s) {
@@ -117,22 +77,15 @@ void oh_leaf_retire(oh_leaf_t *s) {
 }
 
 size_t oh_leaf_bytes(const oh_leaf_t *s) {
-    return own_bytes(s) + s->boxes * (s->ops->arena_bytes + sizeof(oh_box_t)) +
-           s->box_words * sizeof(oh_word_t);
-}
-
-static void *arena_of(oh_leaf_t *s) {
-    if (s->arena == NULL)
-        s->arena = s->ops->arena_new();
-    return s->arena;
+    return own_bytes(s) + oh_terms_box_bytes(&s->terms, s->ops);
 }
 
 uint64_t oh_leaf_words(const oh_leaf_t *s) {
-    return s->arena_words + oh_cells_used(&s->cells);
+    return s->terms.arena_words + oh_cells_used(&s->cells);
 }
 
 uint64_t oh_leaf_garbage(const oh_leaf_t *s) {
-    return s->dead_words + oh_cells_garbage(&s->cells);
+    return s->terms.dead_words + oh_cells_garbage(&s->cells);
 }
 
 /* --- Searching --- */
@@ -153,7 +106,7 @@ static bool compare_slot(const oh_leaf_t *s, uint32_t version, const oh_key_t *k
     oh_key_t there;
     if (!load_slot(s, version, page, slot, place))
         return false;
-    if (key->immediate && (place->meta & OH_PAGE_IMM) != 0 && place->key == key->word) {
+    if (key->immediate && (place->meta & OH_META_IMM) != 0 && place->key == key->word) {
         *order = 0;
         return true;
     }
@@ -313,11 +266,6 @@ static void count_in(oh_leaf_t *s, int by) {
     oh_tree_uncount(s);
 }
 
-static void count_box(oh_leaf_t *s, const oh_box_t *box, int by) {
-    s->boxes += (uint32_t)by;
-    s->box_words += by > 0 ? box->words : -box->words;
-}
-
 /* Moves index entry j to i. */
 static void move_page(oh_leaf_t *s, uint32_t i, uint32_t j) {
     oh_store_release(&s->page[i], oh_load_relaxed(&s->page[j]));
@@ -391,14 +339,6 @@ static void shrink_page(oh_leaf_t *s, uint32_t p) {
 
 /* --- Writing --- */
 
-/* A cell begins with the key, if that is not immediate. */
-static bool copy_cell(oh_leaf_t *s, oh_item_t *item) {
-    const oh_cell_t *cell = oh_cells_put(&s->cells, item->cell);
-    item->arena_key = item->key.immediate ? item->key.word : OH_WORD_NONE;
-    item->arena_value = (oh_word_t)(uintptr_t)cell;
-    return cell != NULL;
-}
-
 /* Whether the entry found has the very key of item, in a place where it can stay. */
 static bool keeps_key(const oh_write_t *w, const oh_item_t *item) {
     return w->found && !item->rekey && item->form == OH_FORM_VALUE &&
@@ -406,29 +346,15 @@ static bool keeps_key(const oh_write_t *w, const oh_item_t *item) {
            w->leaf->ops->equal(w->entry.key, item->key.word);
 }
 
-static bool copy_terms(oh_leaf_t *s, oh_item_t *item, bool copies_key, uint32_t tag) {
-    void *arena = arena_of(s);
-    if (arena == NULL)
-        return false;
-    if (!item->value_immediate) {
-        item->arena_value = s->ops->arena_copy(arena, item->value);
-        s->arena_words += rounded(item->value_words);
-    }
-    if (item->arena_value == OH_WORD_NONE)
-        return false;
-    if (copies_key && item->form == OH_FORM_OBJECT) {
-        item->arena_key = s->ops->object_key(arena, item->arena_value, tag);
-    } else if (copies_key) {
-        item->arena_key = s->ops->arena_copy(arena, item->key.word);
-        s->arena_words += KEY_WORDS;
-    }
-    return item->arena_key != OH_WORD_NONE;
+static uint32_t make_meta(const oh_item_t *item, bool immediate_key) {
+    return oh_meta_size(item->value_words) | (immediate_key ? OH_META_IMM : 0) |
+           (uint32_t)item->form;
 }
 
 bool oh_leaf_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
     oh_leaf_t *s = w->leaf;
     if (item->form == OH_FORM_CELL)
-        return copy_cell(s, item);
+        return oh_terms_put_cell(&s->cells, item);
     if (item->form == OH_FORM_BOX) {
         item->arena_key = item->key.immediate ? item->key.word : item->box->key;
         item->arena_value = (oh_word_t)(uintptr_t)item->box;
@@ -441,38 +367,27 @@ bool oh_leaf_copy_item(const oh_write_t *w, oh_item_t *item, uint32_t tag) {
         item->arena_key = w->entry.key;
         copies_key = false;
     }
-    if (item->value_immediate && !copies_key)
-        return true;
-    return copy_terms(s, item, copies_key, tag);
+    return oh_terms_put_entry(&s->terms, s->ops, make_meta(item, !copies_key), tag,
+                              &item->arena_key, &item->arena_value);
 }
 
 void oh_leaf_drop_item(const oh_write_t *w, const oh_item_t *item) {
     if (item->form == OH_FORM_CELL)
-        oh_cells_restore(&w->leaf->cells, cell_of(item->arena_value));
-}
-
-static void free_retired_box(oh_retired_t *retired) {
-    oh_box_free(OH_CONTAINER_OF(retired, oh_box_t, retired));
+        oh_cells_restore(&w->leaf->cells, oh_cell_of(item->arena_value));
 }
 
 /* What an entry referred to is no longer needed, but for its key if that stays. */
 static void discard(oh_leaf_t *s, uint32_t meta, oh_word_t value, bool key_stays) {
-    uint32_t form = meta & OH_PAGE_FORM;
+    uint32_t form = meta & OH_META_FORM;
     if (form == OH_FORM_BOX) {
-        oh_box_t *box = box_of(value);
-        count_box(s, box, -1);
-        oh_epoch_retire(&box->retired, s->ops->arena_bytes + box->words * sizeof(oh_word_t),
-                        free_retired_box);
+        oh_box_t *box = oh_box_of(value);
+        oh_terms_count_box(&s->terms, box, -1);
+        oh_box_retire(box);
     } else if (form == OH_FORM_CELL) {
-        oh_cells_retire(&s->cells, cell_of(value));
+        oh_cells_retire(&s->cells, oh_cell_of(value));
     } else {
-        s->dead_words += meta_words(meta) + (key_stays ? 0 : own_key_words(meta));
+        s->terms.dead_words += oh_meta_words(meta) + (key_stays ? 0 : oh_meta_key_words(meta));
     }
-}
-
-static uint32_t make_meta(const oh_item_t *item) {
-    return size_class(item->value_words) << 4 | (item->key.immediate ? OH_PAGE_IMM : 0) |
-           (uint32_t)item->form;
 }
 
 /* Replaces an entry: by one store if nothing but the value is another. */
@@ -482,7 +397,7 @@ static void replace(oh_leaf_t *s, oh_page_t *page, uint32_t slot, uint32_t meta,
     oh_word_t key = oh_load_relaxed(&page->slot[slot].key);
     oh_word_t value = oh_load_relaxed(&page->slot[slot].value);
     bool same_key = key == item->arena_key;
-    if (same_key && ((old ^ meta) & ~OH_PAGE_SIZE) == 0 && item->form != OH_FORM_BOX) {
+    if (same_key && ((old ^ meta) & ~OH_META_SIZE) == 0 && item->form != OH_FORM_BOX) {
         oh_store_release(&page->slot[slot].value, item->arena_value);
         if (old != meta)
             oh_store_release(&page->meta[slot], (uint8_t)meta);
@@ -520,9 +435,9 @@ static void insert(oh_leaf_t *s, uint32_t p, uint32_t slot, uint32_t meta, const
 
 void oh_leaf_store_item(const oh_write_t *w, const oh_item_t *item) {
     oh_leaf_t *s = w->leaf;
-    uint32_t meta = make_meta(item);
+    uint32_t meta = make_meta(item, item->key.immediate);
     if (item->form == OH_FORM_BOX)
-        count_box(s, item->box, 1);
+        oh_terms_count_box(&s->terms, item->box, 1);
     if (w->found)
         replace(s, page_of(s, w->page), w->slot, meta, item);
     else
@@ -548,10 +463,9 @@ void oh_leaf_remove(oh_leaf_t *s, uint32_t p, uint32_t slot) {
 /* Copies what an entry refers to. False when memory is out. */
 static bool copy_entry(oh_leaf_t *to, const oh_leaf_t *from, uint32_t share, uint32_t meta,
                        uint32_t tag, oh_word_t *key, oh_word_t *value) {
-    uint32_t form = meta & OH_PAGE_FORM;
-    bool immediate_key = (meta & OH_PAGE_IMM) != 0, immediate_value = meta_words(meta) == 0;
+    uint32_t form = meta & OH_META_FORM;
     if (form == OH_FORM_BOX) {
-        count_box(to, box_of(*value), 1);
+        oh_terms_count_box(&to->terms, oh_box_of(*value), 1);
         return true;
     }
     if (form == OH_FORM_CELL) {
@@ -560,27 +474,11 @@ static bool copy_entry(oh_leaf_t *to, const oh_leaf_t *from, uint32_t share, uin
         if (oh_cells_reserve(&to->cells, (uint32_t)((uint64_t)live * share /
                                                     (oh_load_relaxed(&from->live) + 1)) +
                                              live / 16))
-            cell = oh_cells_put(&to->cells, cell_of(*value));
+            cell = oh_cells_put(&to->cells, oh_cell_of(*value));
         *value = (oh_word_t)(uintptr_t)cell;
         return cell != NULL;
     }
-    if (immediate_value && (immediate_key || form == OH_FORM_OBJECT))
-        return true;
-    void *arena = arena_of(to);
-    if (arena == NULL)
-        return false;
-    if (!immediate_value && (*value = to->ops->arena_copy(arena, *value)) == OH_WORD_NONE)
-        return false;
-    to->arena_words += meta_words(meta);
-    if (immediate_key)
-        return true;
-    if (form == OH_FORM_OBJECT) {
-        *key = to->ops->object_key(arena, *value, tag);
-    } else {
-        *key = to->ops->arena_copy(arena, *key);
-        to->arena_words += KEY_WORDS;
-    }
-    return *key != OH_WORD_NONE;
+    return oh_terms_put_entry(&to->terms, to->ops, meta, tag, key, value);
 }
 
 /* The page for the next entry of a leaf in the making, or NULL when memory is out. */
@@ -638,8 +536,7 @@ oh_key_t oh_leaf_key(const oh_leaf_t *s, uint32_t n) {
 /* --- Invariants --- */
 
 /* Adds up what the pages hold; false where a page is wrong. */
-static bool pages_valid(const oh_leaf_t *s, uint32_t *live, uint32_t *boxes, uint64_t *box_words,
-                        uint32_t *cell_words) {
+static bool pages_valid(const oh_leaf_t *s, uint32_t *live, oh_terms_tally_t *tally) {
     uint32_t pages = oh_load_relaxed(&s->pages);
     for (uint32_t p = 0; p < pages; p++) {
         const oh_page_t *page = page_of(s, p);
@@ -649,27 +546,19 @@ static bool pages_valid(const oh_leaf_t *s, uint32_t *live, uint32_t *boxes, uin
         if (p > 0 && oh_load_relaxed(&s->fence[p]) > oh_load_relaxed(&page->order[0]))
             return false;
         *live += count;
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t form = oh_load_relaxed(&page->meta[i]) & OH_PAGE_FORM;
-            oh_word_t value = oh_load_acquire(&page->slot[i].value);
-            if (form == OH_FORM_BOX) {
-                (*boxes)++;
-                *box_words += box_of(value)->words;
-            } else if (form == OH_FORM_CELL) {
-                *cell_words += oh_cell_size(cell_of(value));
-            }
-        }
+        for (uint32_t i = 0; i < count; i++)
+            oh_terms_tally(tally, oh_load_relaxed(&page->meta[i]) & OH_META_FORM,
+                           oh_load_acquire(&page->slot[i].value));
     }
     return true;
 }
 
 bool oh_leaf_valid(const oh_leaf_t *s) {
-    uint32_t live = 0, boxes = 0, cell_words = 0, version = oh_load_relaxed(&s->version);
-    uint64_t box_words = 0;
+    uint32_t live = 0, version = oh_load_relaxed(&s->version);
+    oh_terms_tally_t tally = {0};
     if ((version & 1) != 0 || oh_load_relaxed(&s->pages) > s->allocated ||
-        !pages_valid(s, &live, &boxes, &box_words, &cell_words) ||
-        live != oh_load_relaxed(&s->live) || boxes != s->boxes || box_words != s->box_words ||
-        !oh_cells_valid(&s->cells, cell_words))
+        !pages_valid(s, &live, &tally) || live != oh_load_relaxed(&s->live) ||
+        !oh_terms_valid(&s->terms, &s->cells, &tally))
         return false;
     for (uint32_t n = 0; n < live; n++) {
         oh_key_t key = oh_leaf_key(s, n);

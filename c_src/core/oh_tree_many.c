@@ -220,16 +220,6 @@ static oh_status_t make_room_all(oh_tree_t *t, oh_item_t **items, size_t count) 
 
 /* --- Preparing --- */
 
-/* Readers may meet the record after the caller's own term and words are gone: key's become those
- * that were copied. Readers are pinned, so these outlive them. */
-static void own_key(oh_key_t *key, const oh_item_t *item) {
-    key->word = item->arena_key;
-    if (item->form == OH_FORM_CELL)
-        key->flat = ((const oh_cell_t *)(uintptr_t)item->arena_value)->word;
-    else
-        key->flat_words = 0;
-}
-
 /* Copies the items' terms; fills in what was there before. */
 static oh_status_t prepare(const oh_tree_t *t, oh_item_t **items, size_t count,
                            oh_tree_many_t *many) {
@@ -241,7 +231,7 @@ static oh_status_t prepare(const oh_tree_t *t, oh_item_t **items, size_t count,
             return OH_ENOMEM;
         }
         many->item[i] = (struct oh_tree_old){item->key, item->at.entry, item->at.found};
-        own_key(&many->item[i].key, item);
+        oh_terms_own_key(&many->item[i].key, item);
     }
     return OH_OK;
 }

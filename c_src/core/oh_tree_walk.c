@@ -53,7 +53,7 @@ static oh_leaf_t *next_leaf(const oh_tree_t *t, path_t *path, oh_direction_t dir
 /* What stands in a slot, of which the rest of the entry is made when it is believed. */
 static void load_raw(const oh_page_t *page, uint32_t slot, oh_entry_t *entry) {
     uint32_t meta = oh_load_acquire(&page->meta[slot]);
-    entry->form = (oh_form_t)(meta & OH_PAGE_FORM);
+    entry->form = (oh_form_t)(meta & OH_META_FORM);
     entry->key = oh_load_acquire(&page->slot[slot].key);
     entry->value = oh_load_acquire(&page->slot[slot].value);
 }
@@ -190,7 +190,7 @@ oh_status_t oh_tree_walk(oh_tree_t *t, const oh_key_t *from, bool inclusive,
             status = OH_BUSY;
     }
     for (uint32_t i = 0; i < *count; i++)
-        oh_slot_entry(entries[i].form, entries[i].key, entries[i].value, &entries[i]);
+        oh_form_entry(entries[i].form, entries[i].key, entries[i].value, &entries[i]);
     return status;
 }
 
@@ -271,7 +271,7 @@ static bool nth_of_leaf(oh_leaf_t *s, uint64_t *n, oh_entry_t *entry) {
     }
     oh_unlock(&s->lock);
     if (found)
-        oh_slot_entry(entry->form, entry->key, entry->value, entry);
+        oh_form_entry(entry->form, entry->key, entry->value, entry);
     return found;
 }
 
@@ -319,7 +319,7 @@ oh_status_t oh_tree_stats(oh_tree_t *t, uint64_t budget, oh_table_stats_t *stats
         stats->size += oh_load_relaxed(&s->live);
         stats->bytes += oh_leaf_bytes(s);
         stats->segments++;
-        stats->boxes += s->boxes;
+        stats->boxes += s->terms.boxes;
         oh_unlock(&s->lock);
     }
     return OH_OK;

@@ -3,18 +3,14 @@
  * and clearing.
  *
  * Each writer inserts pairs of numbers, an even one and the next, as one change, and later removes
- * the even one first. So whoever reads sees the numbers of a writer ascend, and with an even number
- * the next: a snapshot that is no state of the bag would lack one. The walker meets each of the
- * stable keys once. Of a third key most pairs go early and a few stay long, so that terms move out of
- * the arenas they were put into while they are read. In the other table pairs of keys are written as one change while all is cleared
- * again and again.
+ * the even one first. So whoever reads sees the numbers of a writer ascend, and with an even
+ * number the next: a snapshot that is no state of the bag would lack one. Of a third key most
+ * pairs go early and a few stay long, so that terms move out of the arenas they were put into
+ * while they are read. The walker meets each of the stable keys once. In the other table pairs of
+ * keys are written as one change while all is cleared again and again.
  */
-#include <pthread.h>
-#include <stdio.h>
-
-#include "fake_terms.h"
+#include "fake_stress.h"
 #include "oh_objects.h"
-#include "oh_reaper.h"
 
 #define LARGE   0u
 #define SMALL   2u
@@ -30,13 +26,6 @@
 #define CLEARED 1000u
 
 static oh_table_t *table, *cleared;
-static _Atomic bool done;
-static _Atomic long wrong;
-
-static void expect(bool condition) {
-    if (!condition)
-        oh_fetch_add_relaxed(&wrong, 1);
-}
 
 static oh_item_t make_item(oh_table_t *t, fake_arena_t *scratch, fake_draft_t *draft, uint64_t key,
                            uint64_t number) {
@@ -227,37 +216,24 @@ static void *pair_reader(void *arg) {
 }
 
 int main(void) {
-    pthread_t threads[WRITERS + READERS + 5];
-    int n = 0;
     if (oh_epoch_attach(NULL) != OH_OK || oh_reaper_start() != OH_OK)
         return 1;
     table = oh_table_new_typed(&fake_ops, 0, 11, OH_TABLE_BAG);
     cleared = oh_table_new_typed(&fake_ops, 0, 13, OH_TABLE_BAG);
     for (uint64_t i = 0; i < STABLE; i++)
         insert_two(table, 10 + i, i, 10 + i, i + 1);
-    for (uintptr_t i = 0; i < WRITERS; i++)
-        pthread_create(&threads[n++], NULL, writer, (void *)i);
-    for (int i = 0; i < READERS; i++)
-        pthread_create(&threads[n++], NULL, reader, NULL);
-    pthread_create(&threads[n++], NULL, walker, NULL);
-    pthread_create(&threads[n++], NULL, churner, NULL);
-    pthread_create(&threads[n++], NULL, clearer, NULL);
-    pthread_create(&threads[n++], NULL, pair_writer, NULL);
-    pthread_create(&threads[n++], NULL, pair_reader, NULL);
-    for (int i = 0; i < WRITERS; i++)
-        pthread_join(threads[i], NULL);
-    oh_store_release(&done, true);
-    for (int i = WRITERS; i < n; i++)
-        pthread_join(threads[i], NULL);
+    start(writer, WRITERS);
+    start(reader, READERS);
+    start(walker, 1);
+    start(churner, 1);
+    start(clearer, 1);
+    start(pair_writer, 1);
+    start(pair_reader, 1);
+    finish(WRITERS);
     oh_epoch_pin();
     bool valid = oh_table_valid(table) && oh_table_valid(cleared);
     oh_epoch_unpin();
     fake_close(table);
     fake_close(cleared);
-    oh_reaper_stop();
-    oh_epoch_drain();
-    long left = oh_load_relaxed(&fake_alive), bad = oh_load_relaxed(&wrong);
-    oh_epoch_destroy();
-    printf("stress_bag: %ld wrong, %ld terms left, valid %d\n", bad, left, valid);
-    return bad != 0 || left != 0 || !valid;
+    return report("stress_bag", valid);
 }

@@ -6,11 +6,7 @@
  * was written for this key. Pairs are written by write_many, both halves with the same number: a
  * reader that goes back and forth between them must never see the numbers go backwards.
  */
-#include <pthread.h>
-#include <stdio.h>
-
-#include "fake_terms.h"
-#include "oh_reaper.h"
+#include "fake_stress.h"
 
 #define STABLE   2000
 #define CHURN    4000
@@ -20,26 +16,6 @@
 #define CHURNERS 2
 
 static oh_table_t *table;
-static _Atomic bool done;
-static _Atomic long wrong;
-
-static void expect(bool condition) {
-    if (!condition)
-        oh_fetch_add_relaxed(&wrong, 1);
-}
-
-/* The number written for a key ends in the key. */
-static uint64_t number_for(uint64_t key, uint64_t round) {
-    return round * 10000000 + key;
-}
-
-/* Every other key is a term, made in *term. */
-static oh_word_t key_word(fake_term_t *term, uint64_t key) {
-    if (key % 2 == 0)
-        return fake_number(key);
-    *term = (fake_term_t){.magic = FAKE_ALIVE, .number = key, .check = ~key};
-    return (oh_word_t)(uintptr_t)term;
-}
 
 static void put(uint64_t key, uint64_t number, fake_shape_t shape) {
     fake_term_t term;
@@ -50,7 +26,7 @@ static void read_stable(uint64_t key) {
     fake_term_t term;
     uint64_t number = 0;
     expect(fake_get(table, &fake_ops, key_word(&term, key), &number) == OH_OK);
-    expect(number % 10000000 == key);
+    expect(is_number_for(key, number));
 }
 
 /* Both halves are written as one change: what is read later is never older. */
@@ -139,30 +115,17 @@ static void *walker(void *arg) {
 }
 
 int main(void) {
-    pthread_t threads[READERS + CHURNERS + 2];
-    int n = 0;
     if (oh_epoch_attach(NULL) != OH_OK || oh_reaper_start() != OH_OK)
         return 1;
     table = oh_table_new(&fake_ops, 0, 11);
     for (uint64_t i = 0; i < STABLE; i++)
         put(i, number_for(i, 0), i % FAKE_SHAPES);
-    for (uintptr_t i = 0; i < CHURNERS; i++)
-        pthread_create(&threads[n++], NULL, churner, (void *)i);
-    for (uintptr_t i = 0; i < READERS; i++)
-        pthread_create(&threads[n++], NULL, reader, (void *)i);
-    pthread_create(&threads[n++], NULL, pair_writer, NULL);
-    pthread_create(&threads[n++], NULL, walker, NULL);
-    for (int i = 0; i < CHURNERS; i++)
-        pthread_join(threads[i], NULL);
-    oh_store_release(&done, true);
-    for (int i = CHURNERS; i < n; i++)
-        pthread_join(threads[i], NULL);
+    start(churner, CHURNERS);
+    start(reader, READERS);
+    start(pair_writer, 1);
+    start(walker, 1);
+    finish(CHURNERS);
     bool valid = oh_table_valid(table);
     fake_close(table);
-    oh_reaper_stop();
-    oh_epoch_drain();
-    long left = oh_load_relaxed(&fake_alive), bad = oh_load_relaxed(&wrong);
-    oh_epoch_destroy();
-    printf("stress_table: %ld wrong, %ld terms left, valid %d\n", bad, left, valid);
-    return bad != 0 || left != 0 || !valid;
+    return report("stress_table", valid);
 }

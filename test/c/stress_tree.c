@@ -7,11 +7,8 @@
  * reader that goes back and forth between them must never see the numbers go backwards. When all is
  * quiet, ranks are exact.
  */
-#include <pthread.h>
-#include <stdio.h>
-
+#include "fake_stress.h"
 #include "fake_tree.h"
-#include "oh_reaper.h"
 
 #define STABLE   1500
 #define STRIDE   10 /* stable keys are its multiples; others come and go between them */
@@ -23,26 +20,6 @@
 #define CHURNERS 2
 
 static oh_tree_t *tree;
-static _Atomic bool done;
-static _Atomic long wrong;
-
-static void expect(bool condition) {
-    if (!condition)
-        oh_fetch_add_relaxed(&wrong, 1);
-}
-
-/* The number written for a key ends in the key. */
-static uint64_t number_for(uint64_t key, uint64_t round) {
-    return round * 10000000 + key;
-}
-
-/* Every third key is a term, made in *term. */
-static oh_word_t key_word(fake_term_t *term, uint64_t key) {
-    if (key % 3 != 0)
-        return fake_number(key);
-    *term = (fake_term_t){.magic = FAKE_ALIVE, .number = key, .check = ~key};
-    return (oh_word_t)(uintptr_t)term;
-}
 
 static void put(uint64_t key, uint64_t number, fake_shape_t shape) {
     fake_term_t term;
@@ -53,7 +30,7 @@ static void read_stable(uint64_t key) {
     fake_term_t term;
     uint64_t number = 0;
     expect(fake_tree_get(tree, key_word(&term, key), &number) == OH_OK);
-    expect(number % 10000000 == key);
+    expect(is_number_for(key, number));
 }
 
 /* Both halves are written as one change: what is read later is never older. */
@@ -151,7 +128,7 @@ static void walk(oh_direction_t direction, uint32_t room) {
         for (uint32_t i = 0; i < count; i++) {
             uint64_t key = fake_entry_key(&entries[i]);
             expect(!begun || (up ? key > last : key < last));
-            expect(key >= PAIR || fake_entry_value(&entries[i]) % 10000000 == key);
+            expect(key >= PAIR || is_number_for(key, fake_entry_value(&entries[i])));
             seen += key < ALL && key % STRIDE == 0;
             last = key;
             begun = true;
@@ -200,35 +177,22 @@ static void expect_exact_ranks(void) {
 }
 
 int main(void) {
-    pthread_t threads[READERS + CHURNERS + 3];
-    int n = 0;
     if (oh_epoch_attach(NULL) != OH_OK || oh_reaper_start() != OH_OK)
         return 1;
     tree = oh_tree_new(&fake_ops, 0);
     for (uint64_t i = 0; i < STABLE; i++)
         put(i * STRIDE, number_for(i * STRIDE, 0), i % FAKE_SHAPES);
-    for (uintptr_t i = 0; i < CHURNERS; i++)
-        pthread_create(&threads[n++], NULL, churner, (void *)i);
-    for (uintptr_t i = 0; i < READERS; i++)
-        pthread_create(&threads[n++], NULL, reader, (void *)i);
-    pthread_create(&threads[n++], NULL, pair_writer, NULL);
-    pthread_create(&threads[n++], NULL, walker, NULL);
-    pthread_create(&threads[n++], NULL, counter, NULL);
-    for (int i = 0; i < CHURNERS; i++)
-        pthread_join(threads[i], NULL);
-    oh_store_release(&done, true);
-    for (int i = CHURNERS; i < n; i++)
-        pthread_join(threads[i], NULL);
+    start(churner, CHURNERS);
+    start(reader, READERS);
+    start(pair_writer, 1);
+    start(walker, 1);
+    start(counter, 1);
+    finish(CHURNERS);
     oh_epoch_pin();
     bool valid = oh_tree_valid(tree);
     expect_exact_ranks();
     valid = valid && oh_tree_valid(tree);
     oh_epoch_unpin();
     fake_tree_close(tree);
-    oh_reaper_stop();
-    oh_epoch_drain();
-    long left = oh_load_relaxed(&fake_alive), bad = oh_load_relaxed(&wrong);
-    oh_epoch_destroy();
-    printf("stress_tree: %ld wrong, %ld terms left, valid %d\n", bad, left, valid);
-    return bad != 0 || left != 0 || !valid;
+    return report("stress_tree", valid);
 }

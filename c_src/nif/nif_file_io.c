@@ -6,11 +6,11 @@
  * and descriptor, whoever releases, closes or dies meanwhile.
  *
  * Where it runs: mode dirty, a dirty I/O scheduler; inline, here; auto (reads only), here for what
- * the page cache has, else there. More than NIF_BUFFER_INLINE_BYTES, and more pieces than
- * NIF_FILE_PIECES_INLINE, always run there. So a call takes at most about 0.3 ms here, unless
- * inline meets a slow disk.
+ * the page cache has, else there. More than NIF_BUFFER_INLINE_BYTES, gaps that are filled with
+ * zeros included, and more pieces than NIF_FILE_PIECES_INLINE, always run there. So a call takes at
+ * most about 0.3 ms here, unless inline meets a slow disk.
  */
-#include "nif_buffer.h"
+#include "nif_buffer_range.h"
 #include "nif_file.h"
 
 #include "../core/oh_alloc.h"
@@ -72,6 +72,12 @@ static bool target_fits(const target_t *t) {
     return oh_buffer_fits(t->lease.buffer, t->offset, t->length);
 }
 
+/* The bytes to read and the gap before them, which is filled with zeros. */
+static uint64_t target_work(const target_t *t) {
+    uint64_t size = oh_buffer_size(t->lease.buffer);
+    return t->length + (t->offset > size ? t->offset - size : 0);
+}
+
 static struct iovec target_bytes(const target_t *t) {
     return (struct iovec){.iov_base = oh_buffer_at(t->lease.buffer, t->offset),
                           .iov_len = t->length};
@@ -90,8 +96,10 @@ static void leave_targets(const target_t *targets, size_t count) {
     }
 }
 
-/* Enters all targets, or none. Each must fit its buffer: else OH_LIMIT. */
-static oh_status_t enter_targets(ErlNifEnv *env, target_t *targets, size_t count) {
+/* Enters all targets, or none. Each must fit its buffer: else OH_LIMIT. *work is the bytes that are
+ * written at most. */
+static oh_status_t enter_targets(ErlNifEnv *env, target_t *targets, size_t count, uint64_t *work) {
+    *work = 0;
     for (size_t i = 0; i < count; i++) {
         oh_status_t status = enter_target(env, &targets[i]);
         size_t entered = status == OH_OK ? i + 1 : i;
@@ -101,6 +109,7 @@ static oh_status_t enter_targets(ErlNifEnv *env, target_t *targets, size_t count
             leave_targets(targets, entered);
             return status;
         }
+        *work += target_work(&targets[i]);
     }
     return OH_OK;
 }
@@ -122,20 +131,22 @@ static oh_status_t read_entered(oh_file_t *file, uint64_t file_offset, const tar
     return status;
 }
 
-/* Reads into count targets of so many bytes in all: {ok, Count}, eof or {error, Reason}. With
- * nowait *again is set instead if not all can be read without waiting for the disk. */
+/* Reads into count targets of so many bytes in all: {ok, Count}, eof or {error, Reason}. *again
+ * is set instead if that takes long here, or with nowait if not all can be read without waiting for
+ * the disk. */
 static ERL_NIF_TERM read_targets(ErlNifEnv *env, oh_file_t *file, uint64_t file_offset,
                                  target_t *targets, struct iovec *iov, size_t count, uint64_t bytes,
                                  bool nowait, bool *again) {
-    uint64_t done;
+    uint64_t done, work;
     int error_number = 0;
-    oh_status_t status = enter_targets(env, targets, count);
+    oh_status_t status = enter_targets(env, targets, count, &work);
     if (oh_unlikely(status != OH_OK))
         return status == OH_LIMIT ? nif_error(env, nif_atom.enospc)
                                   : nif_buffer_status(env, status);
-    if (oh_unlikely(oh_file_enter(file) != OH_OK)) {
+    *again = nif_buffer_is_long(work);
+    if (oh_unlikely(*again || oh_file_enter(file) != OH_OK)) {
         leave_targets(targets, count);
-        return nif_file_closed(env);
+        return *again ? 0 : nif_file_closed(env);
     }
     status = read_entered(file, file_offset, targets, iov, count, nowait, &done, &error_number);
     nif_file_leave(file);

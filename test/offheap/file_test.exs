@@ -211,6 +211,51 @@ defmodule Offheap.FileTest do
       end
     end
 
+    test "a long gap is not filled on a normal scheduler", context do
+      file = open(context.path)
+      size = 8_000_000
+      pool = Pool.new()
+
+      for opts <- @modes,
+          read <- [
+            &Offheap.File.pread(&1, 0, &2, size - 1, 1, opts),
+            &Offheap.File.readv(&1, 0, [{&2, size - 1, 1}], opts)
+          ] do
+        buffer = lease(pool, size)
+        assert {{:ok, 1}, true} = leaves_scheduler(fn -> read.(file, buffer) end)
+        assert Buffer.read(buffer, 0, size - 1) == :binary.copy(<<0>>, size - 1)
+        assert Buffer.release(buffer) == :ok
+      end
+    end
+
+    # What fun returns, and whether its process was scheduled out meanwhile, as it is to get to a
+    # dirty scheduler.
+    defp leaves_scheduler(fun) do
+      task =
+        Task.async(fn ->
+          receive do: (:go -> :ok)
+          result = fun.()
+          send(self(), :done)
+          receive do: (:done -> result)
+        end)
+
+      :erlang.trace(task.pid, true, [:running])
+      send(task.pid, :go)
+      result = Task.await(task)
+      pid = task.pid
+      delivered = :erlang.trace_delivered(pid)
+      receive do: ({:trace_delivered, ^pid, ^delivered} -> {result, scheduled_out?(pid)})
+    end
+
+    defp scheduled_out?(pid) do
+      receive do
+        {:trace, ^pid, :out, {:offheap_nif, _, _}} -> true
+        {:trace, ^pid, _, _} -> scheduled_out?(pid)
+      after
+        0 -> false
+      end
+    end
+
     test "at the end of the file fills the first ranges and leaves the others", context do
       %{pool: pool, bytes: bytes, path: path} = context
       file = open(path)

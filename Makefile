@@ -69,13 +69,16 @@ headers:
 	@test -f "$(ERL_EI_INCLUDE_DIR)/ei.h" || { \
 	  echo "offheap: ei.h not found in '$(ERL_EI_INCLUDE_DIR)': install erlang-dev (Debian, Ubuntu), erlang-erl_interface (Fedora), or set ERL_EI_INCLUDE_DIR" >&2; exit 1; }
 
+# A new file takes the old one's name: written in place, it would change under a VM that runs it.
 $(NIF_LIB): $(CORE_OBJ) $(NIF_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SHARED) -o $@ $^ $(LDFLAGS) $(SODIUM_LIBS) -pthread -lm -ldl
+	$(CC) $(CFLAGS) $(SHARED) -o $@.new $^ $(LDFLAGS) $(SODIUM_LIBS) -pthread -lm -ldl
+	@mv $@.new $@
 
 $(PORT_BIN): $(CORE_OBJ) $(PORT_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -L$(ERL_EI_LIBDIR) -lei $(SODIUM_LIBS) -pthread -lm -ldl
+	$(CC) $(CFLAGS) -o $@.new $^ $(LDFLAGS) -L$(ERL_EI_LIBDIR) -lei $(SODIUM_LIBS) -pthread -lm -ldl
+	@mv $@.new $@
 
 $(OBJ)/c_src/core/%.o: c_src/core/%.c
 	@mkdir -p $(@D)

@@ -927,13 +927,14 @@ select(Continuation) -> offheap_store_select:select(Continuation).
 %% @doc As {@link select/2}: this table has no order.
 -spec select_reverse(store(), match_spec()) -> [term()].
 select_reverse(Store, MatchSpec) ->
-    try offheap_store_select:select(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
+    try offheap_store_select:select_reverse(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
 
 %% @doc As {@link select/3}.
 -spec select_reverse(store(), match_spec(), Limit :: pos_integer()) ->
           {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
 select_reverse(Store, MatchSpec, Limit) ->
-    try offheap_store_select:select(Store, MatchSpec, Limit) catch ?EXPLAINED([Store, MatchSpec, Limit]) end.
+    try offheap_store_select:select_reverse(Store, MatchSpec, Limit)
+    catch ?EXPLAINED([Store, MatchSpec, Limit]) end.
 
 %% @doc As {@link select/1}.
 -spec select_reverse(continuation() | '$end_of_table') ->

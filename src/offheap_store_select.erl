@@ -4,9 +4,12 @@
 %% (offheap_nif:store_select/7); this module loops over the steps. What the library's compiler does not cover, it
 %% hands back as keys: their objects are looked up and run through ets:match_spec_run/2, all of a chunk at
 %% once. A write goes on from the object that was matched by compare-and-swap.
+%%
+%% Results are consed as they come. So a whole ordered set is walked from the end where the last result is; a chunk
+%% from where the first one is, and turned round.
 -module(offheap_store_select).
 
--export([select/2, select/3, select/1, count/2, delete/2, replace/2, repair/2, plan/2]).
+-export([select/2, select/3, select/1, select_reverse/2, select_reverse/3, count/2, delete/2, replace/2, repair/2, plan/2]).
 -export([match/2, match/3, match_object/2, match_object/3, match_delete/2]).
 -export_type([continuation/0, plan/0]).
 
@@ -14,25 +17,37 @@
 %% stale reference.
 -opaque continuation() :: offheap_store_select_bag:continuation()
                         | {offheap_store:store(), Compiled :: reference(), Limit :: pos_integer(),
-                           Position :: non_neg_integer() | done, Keys :: [term()]}.
+                           position(), Keys :: [term()]}.
 
--type plan() :: {keys, [Key :: term()]} | scan.
+%% Where a walk goes on: nif_store_cursor.h.
+-type position() :: non_neg_integer() | [Key :: term()] | last | {Key :: term()} | done.
+
+-type plan() :: {keys, [Key :: term()]}
+              | {range, {'>=' | '>', Key :: term()} | unbound, {'=<' | '<', Key :: term()} | unbound,
+                 Pattern :: term()}
+              | scan.
 
 -define(IS_LIMIT(Limit), is_integer(Limit), Limit > 0, Limit < 1 bsl 59).
 
 %% --- Reads ---
 
-select(Store, MatchSpec) when is_list(MatchSpec) ->
-    run(Store, MatchSpec, select, []);
-select(_Store, _MatchSpec) ->
+select(Store, MatchSpec) -> all(Store, MatchSpec, last).
+select_reverse(Store, MatchSpec) -> all(Store, MatchSpec, 0).
+
+all(Store, MatchSpec, Position) when is_list(MatchSpec) ->
+    run(Store, MatchSpec, select, Position, []);
+all(_Store, _MatchSpec, _Position) ->
     error(badarg).
 
-select(Store, MatchSpec, Limit) when is_list(MatchSpec), ?IS_LIMIT(Limit) ->
+select(Store, MatchSpec, Limit) -> first(Store, MatchSpec, Limit, 0).
+select_reverse(Store, MatchSpec, Limit) -> first(Store, MatchSpec, Limit, last).
+
+first(Store, MatchSpec, Limit, Position) when is_list(MatchSpec), ?IS_LIMIT(Limit) ->
     case offheap_store_select_bag:is_bag(Store) of
         true -> offheap_store_select_bag:select(Store, MatchSpec, Limit);
-        false -> chunk(Store, MatchSpec, Limit, 0, [])
+        false -> chunk(Store, MatchSpec, Limit, Position, [])
     end;
-select(_Store, _MatchSpec, _Limit) ->
+first(_Store, _MatchSpec, _Limit, _Position) ->
     error(badarg).
 
 select('$end_of_table') ->
@@ -51,24 +66,24 @@ match_object(Store, Pattern) -> select(Store, [{Pattern, [], ['$_']}]).
 match_object(Store, Pattern, Limit) -> select(Store, [{Pattern, [], ['$_']}], Limit).
 
 count(Store, MatchSpec) when is_list(MatchSpec) ->
-    run(Store, MatchSpec, count, 0);
+    run(Store, MatchSpec, count, 0, 0);
 count(_Store, _MatchSpec) ->
     error(badarg).
 
 chunk(Store, Spec, Limit, Position, Keys) ->
     case step(Store, Spec, select, Limit, Position, Keys, []) of
         {full, Id, Compiled, 0, Next, Left, Results} ->
-            {Results, {Id, Compiled, Limit, Next, Left}};
+            {lists:reverse(Results), {Id, Compiled, Limit, Next, Left}};
         [] ->
             '$end_of_table';
         Results ->
-            {Results, '$end_of_table'}
+            {lists:reverse(Results), '$end_of_table'}
     end.
 
 %% --- Writes ---
 
 delete(Store, MatchSpec) when is_list(MatchSpec) ->
-    run(Store, MatchSpec, delete, 0);
+    run(Store, MatchSpec, delete, 0, 0);
 delete(_Store, _MatchSpec) ->
     error(badarg).
 
@@ -83,10 +98,10 @@ replace(Store, MatchSpec) ->
         false -> error(badarg)
     end.
 
-run(Store, MatchSpec, Mode, Results) ->
+run(Store, MatchSpec, Mode, Position, Results) ->
     case offheap_store_select_bag:is_bag(Store) of
         true -> offheap_store_select_bag:run(Store, MatchSpec, Mode, Results);
-        false -> step(Store, MatchSpec, Mode, 0, 0, [], Results)
+        false -> step(Store, MatchSpec, Mode, 0, Position, [], Results)
     end.
 
 %% --- Steps ---
@@ -138,14 +153,15 @@ general(Store, Compiled, MS, Mode, Limit, Position, Keys, Results) ->
                _ -> min(Limit, ?GENERAL_CHUNK)
            end,
     {Some, Left} = split(Size, Keys, []),
-    {Found, Results1} = run(Store, MS, Mode, Some, Results),
+    {Found, Results1} = run_keys(Store, MS, Mode, Some, Results),
     case Limit of
         0 ->
             general(Store, Compiled, MS, Mode, 0, Position, Left, Results1);
         Found when Position =:= done, Left =:= [] ->
             Results1;
         Found ->
-            {full, Store, Compiled, 0, Position, Left, Results1};
+            {Next, Rest} = behind(Position, Some, Left),
+            {full, Store, Compiled, 0, Next, Rest, Results1};
         _ ->
             general(Store, Compiled, MS, Mode, Limit - Found, Position, Left, Results1)
     end.
@@ -153,13 +169,18 @@ general(Store, Compiled, MS, Mode, Limit, Position, Keys, Results) ->
 split(N, [Key | Keys], Some) when N > 0 -> split(N - 1, Keys, [Key | Some]);
 split(_, Keys, Some) -> {Some, Keys}.
 
-%% Runs the objects of the keys: how many matched, and the results with those before.
-run(Store, MS, Mode, Keys, Results) ->
+%% Where a walk that has the keys Left before it goes on: in an ordered set behind the last one that was run.
+behind([_], [Key | _], _Left) -> {[Key], []};
+behind({_}, [Key | _], _Left) -> {{Key}, []};
+behind(Position, _Some, Left) -> {Position, Left}.
+
+%% Runs the objects of the keys, the last one first: how many matched, and the results with those before.
+run_keys(Store, MS, Mode, Keys, Results) ->
     Objects = [Object || Key <- Keys, Object <- offheap_nif:store_lookup(Store, Key)],
     Matches = ets:match_spec_run(Objects, MS),
     case Mode of
         select ->
-            {length(Matches), lists:reverse(Matches, Results)};
+            {length(Matches), Matches ++ Results};
         count ->
             {0, Results + length([true || true <- Matches])};
         _ ->
@@ -179,7 +200,7 @@ write(_Store, _MS, _Mode, _Object, true) ->
     1;
 write(Store, MS, Mode, Object, false) ->
     KeyPos = keypos(Store),
-    {_, Written} = run(Store, MS, Mode, [element(KeyPos, Object)], 0),
+    {_, Written} = run_keys(Store, MS, Mode, [element(KeyPos, Object)], 0),
     Written.
 
 %% --- select_replace: whether every clause keeps the key, told from its terms as ETS tells it ---
@@ -254,15 +275,20 @@ repair(_Continuation, _MatchSpec) ->
     error(badarg).
 
 plan(Store, MatchSpec) ->
-    KeyPos = keypos(Store),
+    {Type, KeyPos} = shape(Store),
     _ = MatchSpec =:= [] orelse ets:match_spec_compile(MatchSpec),
-    case offheap_nif:store_match_keys(MatchSpec, KeyPos, false) of
+    case offheap_nif:store_match_keys(MatchSpec, KeyPos, Type =:= ordered_set) of
         {keys, Keys} -> {keys, Keys};
+        {range, _, _, _} = Range when Type =:= ordered_set -> Range;
         _ -> scan
     end.
 
 keypos(Store) ->
+    {_Type, KeyPos} = shape(Store),
+    KeyPos.
+
+shape(Store) ->
     case offheap_nif:store_properties(Store) of
         undefined -> error(badarg);
-        Properties -> element(5, Properties)
+        Properties -> {element(4, Properties), element(5, Properties)}
     end.

@@ -181,9 +181,15 @@ void match_free(match_spec_t *spec);
  * behind. */
 int match_place(ErlNifEnv *env, const match_keys_t *keys, ERL_NIF_TERM key);
 
-/* A compiled specification as a resource, with a copy of the term; false: memory is out. term was
- * compiled before where the caller is. */
-bool match_make(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t keypos, ERL_NIF_TERM *result);
+/* Of a range: the gap before its first key, or behind its last one, as a key
+ * for a tree, which refers to *gap and keys. *bounded is false if the range has no end there.
+ * STEP_DIRTY: comparing takes too long here; STEP_ENOMEM. */
+step_t match_gap(ErlNifEnv *env, const match_keys_t *keys, bool behind, nif_order_gap_t *gap,
+                 oh_key_t *key, bool *bounded);
+
+/* A specification for the store's keys, compiled as a resource, with a copy of the term; false:
+ * memory is out. term was compiled before where the caller is. */
+bool match_make(ErlNifEnv *env, ERL_NIF_TERM term, const store_t *store, ERL_NIF_TERM *result);
 /* What is behind such a term, or NULL. */
 const match_spec_t *match_get(ErlNifEnv *env, ERL_NIF_TERM term);
 

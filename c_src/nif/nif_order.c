@@ -16,9 +16,15 @@ typedef struct {
     unsigned used; /* bits; of the rest, all are 0 */
     bool ended;    /* nothing more may follow */
     bool failed;   /* memory was out */
+    /* Of a pattern: which parts may be any term; whether one ended the row. */
+    bool (*is_free)(ErlNifEnv *env, ERL_NIF_TERM part);
+    bool open;
 } row_t;
 
 #define ROW_BITS 128
+
+/* In the place of flat_words: flat points to a gap. */
+#define GAP UINT16_MAX
 
 /* Appends the last `bits` (1 to 64) bits of a value, as many of them as fit, the first ones
  * first. */
@@ -173,6 +179,11 @@ static int type_of(ErlNifEnv *env, ERL_NIF_TERM term) {
 
 /* Nests no deeper than the row has room for types. */
 static void put_term(ErlNifEnv *env, ERL_NIF_TERM term, row_t *row) {
+    if (row->is_free != NULL && row->is_free(env, term)) {
+        row->open = true;
+        end(row);
+        return;
+    }
     int type = type_of(env, term);
     put(row, (uint64_t)type, TYPE_BITS);
     switch (type) {
@@ -201,12 +212,39 @@ static void put_term(ErlNifEnv *env, ERL_NIF_TERM term, row_t *row) {
     }
 }
 
+static void set_prefix(const row_t *row, oh_key_t *key) {
+    key->order = row->word[0];
+    key->order2 = row->word[1] < UINT64_MAX ? row->word[1] : UINT64_MAX - 1;
+}
+
 bool nif_order(ErlNifEnv *env, ERL_NIF_TERM term, oh_key_t *key) {
     row_t row = {.used = 0};
     put_term(env, term, &row);
-    key->order = row.word[0];
-    key->order2 = row.word[1] < UINT64_MAX ? row.word[1] : UINT64_MAX - 1;
+    set_prefix(&row, key);
     return !row.failed;
+}
+
+/* What is free may begin with any bits, unless nothing comes there. */
+bool nif_order_pattern(ErlNifEnv *env, ERL_NIF_TERM pattern,
+                       bool (*is_free)(ErlNifEnv *env, ERL_NIF_TERM part), bool behind,
+                       oh_key_t *key) {
+    row_t row = {.used = 0, .is_free = is_free};
+    put_term(env, pattern, &row);
+    if (behind && row.open && row.used < ROW_BITS) {
+        uint64_t rest = UINT64_MAX >> row.used % 64;
+        row.word[row.used / 64] |= rest;
+        if (row.used < 64)
+            row.word[1] = UINT64_MAX;
+    }
+    set_prefix(&row, key);
+    return !row.failed;
+}
+
+void nif_order_set_gap(oh_key_t *key, const nif_order_gap_t *gap) {
+    key->word = OH_WORD_NONE;
+    key->immediate = false;
+    key->flat_words = GAP;
+    key->flat = (const oh_word_t *)(const void *)gap;
 }
 
 /* One is flat without a word, the other is not flat: their elements may still be equal numbers. */
@@ -219,7 +257,19 @@ static int compare_as_terms(const oh_key_t *a, const oh_key_t *b) {
     return order;
 }
 
+/* The order of a gap and a key. */
+static int compare_gap(const oh_key_t *at, const oh_key_t *key) {
+    const nif_order_gap_t *gap = (const nif_order_gap_t *)(const void *)at->flat;
+    ERL_NIF_TERM term = key->word == OH_WORD_NONE ? flat_make_key(gap->env, key->flat) : key->word;
+    int place = gap->place(gap->env, gap->range, term);
+    return (gap->behind ? place <= 0 : place < 0) ? 1 : -1;
+}
+
 int nif_order_compare(const oh_key_t *a, const oh_key_t *b) {
+    if (oh_unlikely(a->flat_words == GAP))
+        return compare_gap(a, b);
+    if (oh_unlikely(b->flat_words == GAP))
+        return -compare_gap(b, a);
     if (a->flat_words > 0 && b->flat_words > 0)
         return flat_compare(a->flat, b->flat);
     if (a->word != OH_WORD_NONE && b->word != OH_WORD_NONE)

@@ -49,4 +49,26 @@ bool nif_order(ErlNifEnv *env, ERL_NIF_TERM term, oh_key_t *key);
 /* The order of two keys of the store, whose prefixes are equal; see oh_term_ops_t. */
 int nif_order_compare(const oh_key_t *a, const oh_key_t *b);
 
+/*
+ * A gap stands where a key does, for seeking in a tree: between the keys, before the first or behind
+ * the last of those that lie in a range. It is equal to none.
+ */
+typedef struct {
+    ErlNifEnv *env; /* where keys that are no terms become terms, a dozen or so a search */
+    /* Whether a key is before (-1), in (0) or behind (1) the range; ascends with the key. */
+    int (*place)(ErlNifEnv *env, const void *range, ERL_NIF_TERM key);
+    const void *range;
+    bool behind;
+} nif_order_gap_t;
+
+/* Makes key, whose prefix is set, stand for a gap: keys before the gap must have no larger prefix,
+ * keys behind it no smaller one. */
+void nif_order_set_gap(oh_key_t *key, const nif_order_gap_t *gap);
+
+/* Gives key a prefix for the gap before, or behind, the terms that match a pattern: a term with
+ * parts that is_free says may be any term. False when memory is out. */
+bool nif_order_pattern(ErlNifEnv *env, ERL_NIF_TERM pattern,
+                       bool (*is_free)(ErlNifEnv *env, ERL_NIF_TERM part), bool behind,
+                       oh_key_t *key);
+
 #endif

@@ -18,14 +18,15 @@ static void match_destroy(ErlNifEnv *env, void *obj) {
 
 ErlNifResourceTypeInit nif_type_init_match = {.dtor = match_destroy, .members = 1};
 
-static step_t make(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t keypos, ERL_NIF_TERM *result) {
+static step_t make(ErlNifEnv *env, ERL_NIF_TERM term, const store_t *store, ERL_NIF_TERM *result) {
     compiled_t *compiled = enif_alloc_resource(nif_type_match, sizeof *compiled);
     step_t step = STEP_ENOMEM;
     *result = enif_make_resource(env, compiled);
     compiled->env = enif_alloc_env();
     if (compiled->env != NULL) {
         compiled->source = enif_make_copy(compiled->env, term);
-        step = match_compile(compiled->env, compiled->source, keypos, false, &compiled->spec);
+        step = match_compile(compiled->env, compiled->source, store->keypos, store->tree != NULL,
+                             &compiled->spec);
         if (step != STEP_OK) {
             enif_free_env(compiled->env);
             compiled->env = NULL;
@@ -35,8 +36,8 @@ static step_t make(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t keypos, ERL_NIF_T
     return step;
 }
 
-bool match_make(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t keypos, ERL_NIF_TERM *result) {
-    return make(env, term, keypos, result) == STEP_OK;
+bool match_make(ErlNifEnv *env, ERL_NIF_TERM term, const store_t *store, ERL_NIF_TERM *result) {
+    return make(env, term, store, result) == STEP_OK;
 }
 
 const match_spec_t *match_get(ErlNifEnv *env, ERL_NIF_TERM term) {
@@ -52,7 +53,7 @@ ERL_NIF_TERM nif_store_match_compile(ErlNifEnv *env, int argc, const ERL_NIF_TER
     ERL_NIF_TERM result;
     step_t step = STEP_BADARG;
     if (enif_get_resource(env, argv[0], nif_type_store, (void **)&s))
-        step = make(env, argv[1], s->keypos, &result);
+        step = make(env, argv[1], s, &result);
     return step == STEP_OK ? result : store_end(env, step, nif_store_match_compile, argc, argv);
 }
 

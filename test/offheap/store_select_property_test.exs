@@ -3,68 +3,74 @@ defmodule Offheap.StoreSelectPropertyTest do
   import Offheap.Property
   alias Offheap.MatchSpecGenerator
 
-  test "select and its like are what ETS's are" do
-    check(
-      forall(MatchSpecGenerator.input(), fn {objects, _, _} = input ->
-        MatchSpecGenerator.seed(input)
-        {store, table} = tables(objects)
+  # In an ordered set the order of results is compared, too, and what each chunk has.
+  for type <- [:set, :ordered_set] do
+    test "#{type}: select and its like are what ETS's are" do
+      check(
+        forall(MatchSpecGenerator.input(), fn {objects, _, _} = input ->
+          MatchSpecGenerator.seed(input)
+          pair = tables(unquote(type), objects)
 
-        for _ <- 1..20, spec = MatchSpecGenerator.match_spec(input), not keyed_by_map?(spec) do
-          same(:select, store, table, spec, objects)
-          same(:select_reverse, store, table, spec, objects)
-          same(:select_count, store, table, spec, objects)
-          assert_chunks(store, table, spec, objects)
-        end
+          for _ <- 1..20, spec = match_spec(input), not keyed_by_map?(spec) do
+            same(:select, pair, spec)
+            same(:select_reverse, pair, spec)
+            same(:select_count, pair, spec)
+            same_chunks(:select, pair, spec)
+            same_chunks(:select_reverse, pair, spec)
+          end
 
-        :ets.delete(table)
-      end),
-      tests: 200
-    )
-  end
+          delete(pair)
+        end),
+        tests: 200
+      )
+    end
 
-  test "match and match_object are what ETS's are" do
-    check(
-      forall(MatchSpecGenerator.input(), fn {objects, _, _} = input ->
-        MatchSpecGenerator.seed(input)
-        {store, table} = tables(objects)
+    test "#{type}: match and match_object are what ETS's are" do
+      check(
+        forall(MatchSpecGenerator.input(), fn {objects, _, _} = input ->
+          MatchSpecGenerator.seed(input)
+          pair = tables(unquote(type), objects)
 
-        for _ <- 1..10,
-            head = MatchSpecGenerator.head(input),
-            not keyed_by_map?([{head, [], []}]) do
-          same(:match, store, table, head, objects)
-          same(:match_object, store, table, head, objects)
-        end
+          for _ <- 1..10,
+              head = MatchSpecGenerator.head(input),
+              not keyed_by_map?([{head, [], []}]),
+              function <- [:match, :match_object] do
+            same(function, pair, head)
+            same_chunks(function, pair, head)
+          end
 
-        :ets.delete(table)
-      end),
-      tests: 100
-    )
-  end
+          delete(pair)
+        end),
+        tests: 100
+      )
+    end
 
-  test "select_delete, select_replace and match_delete leave what ETS's leave" do
-    check(
-      forall(MatchSpecGenerator.input(), fn {objects, _, _} = input ->
-        MatchSpecGenerator.seed(input)
-        spec = MatchSpecGenerator.match_spec(input)
-        head = MatchSpecGenerator.head(input)
+    test "#{type}: select_delete, select_replace and match_delete leave what ETS's leave" do
+      check(
+        forall(MatchSpecGenerator.input(), fn {objects, _, _} = input ->
+          MatchSpecGenerator.seed(input)
+          spec = match_spec(input)
+          head = MatchSpecGenerator.head(input)
 
-        for {function, argument} <- [
-              select_delete: spec,
-              select_delete: truths(spec),
-              select_replace: spec,
-              select_replace: replacement(head),
-              match_delete: head
-            ],
-            not keyed_by_map?(if(function == :match_delete, do: [{head, [], []}], else: argument)) do
-          {store, table} = tables(objects)
-          same(function, store, table, argument, objects)
-          left = {:list, multiset(:ets.tab2list(table))}
-          assert_equal({:list, multiset(:offheap_store.tab2list(store))}, left, argument, objects)
-          :ets.delete(table)
-        end
-      end),
-      tests: 200
-    )
+          for {function, argument} <- [
+                select_delete: spec,
+                select_delete: truths(spec),
+                select_replace: spec,
+                select_replace: replacement(head),
+                match_delete: head
+              ],
+              not keyed_by_map?(
+                if(function == :match_delete, do: [{head, [], []}], else: argument)
+              ) do
+            pair = tables(unquote(type), objects)
+            same(function, pair, argument)
+            same(:tab2list, pair)
+            delete(pair)
+          end
+        end),
+        tests: 200
+      )
+    end
   end
 
   test "a key's place is where the order of terms has it" do
@@ -110,33 +116,73 @@ defmodule Offheap.StoreSelectPropertyTest do
   defp matches?(object, spec),
     do: :ets.match_spec_run([object], :ets.match_spec_compile(spec)) != []
 
-  # --- ETS beside ours ---
+  # Half of the specifications compare the key with some that there are, so that a part of an ordered set matches.
+  defp match_spec({objects, _, _} = input) do
+    spec = MatchSpecGenerator.match_spec(input)
 
-  defp same(function, store, table, argument, objects) do
-    theirs = outcome(fn -> apply(:ets, function, [table, argument]) end)
-    ours = outcome(fn -> apply(:offheap_store, function, [store, argument]) end)
-    assert_equal(ours, theirs, {function, argument}, objects)
+    if objects == [] or :rand.uniform(2) == 1,
+      do: spec,
+      else: bounded(spec, for(object <- objects, tuple_size(object) > 0, do: elem(object, 0)))
   end
 
-  # All chunks together are what select gives, and all but the last are of the size that was asked for.
-  defp assert_chunks(store, table, spec, objects) do
+  defp bounded(spec, keys) when is_list(spec) and keys != [] do
+    if List.improper?(spec) do
+      spec
+    else
+      for clause <- spec do
+        case clause do
+          {head, guards, body} when is_tuple(head) and tuple_size(head) > 0 and is_list(guards) ->
+            {head, bounds(keys) ++ guards, body}
+
+          other ->
+            other
+        end
+      end
+    end
+  end
+
+  defp bounded(spec, _keys), do: spec
+
+  defp bounds(keys) do
+    for _ <- 1..:rand.uniform(2) do
+      {Enum.random([:<, :"=<", :>, :>=, :==, :"=:="]), {:element, 1, :"$_"},
+       {:const, Enum.random(keys)}}
+    end
+  end
+
+  # --- ETS beside ours: pairs are {type, store, table, objects} ---
+
+  defp same(function, {type, store, table, objects}, argument \\ nil) do
+    arguments = if function == :tab2list, do: [], else: [argument]
+    theirs = outcome(type, fn -> apply(:ets, function, [table | arguments]) end)
+    ours = outcome(type, fn -> apply(:offheap_store, function, [store | arguments]) end)
+    assert_equal(ours, theirs, {type, function, argument}, objects)
+  end
+
+  # All chunks together are what select gives, and all but the last are of the size that was asked for; those of
+  # an ordered set have each what ETS's have.
+  defp same_chunks(function, {type, store, table, objects}, spec) do
     limit = :rand.uniform(4)
-    theirs = outcome(fn -> :ets.select(table, spec) end)
 
-    ours =
-      outcome(fn ->
-        chunks = chunks(:offheap_store.select(store, spec, limit))
-        assert Enum.all?(Enum.drop(chunks, -1), &(length(&1) == limit))
-        Enum.concat(chunks)
-      end)
+    [ours, theirs] =
+      for {module, table} <- [offheap_store: store, ets: table] do
+        outcome(type, fn ->
+          chunks = chunks(module, function, apply(module, function, [table, spec, limit]))
 
-    assert_equal(ours, theirs, {limit, spec}, objects)
+          if module == :offheap_store,
+            do: assert(Enum.all?(Enum.drop(chunks, -1), &(length(&1) == limit)))
+
+          if type == :set, do: Enum.concat(chunks), else: chunks
+        end)
+      end
+
+    assert_equal(ours, theirs, {type, function, limit, spec}, objects)
   end
 
-  defp chunks(:"$end_of_table"), do: []
+  defp chunks(_module, _function, :"$end_of_table"), do: []
 
-  defp chunks({results, continuation}),
-    do: [results | chunks(:offheap_store.select(continuation))]
+  defp chunks(module, function, {results, continuation}),
+    do: [results | chunks(module, function, apply(module, function, [continuation]))]
 
   # What is true where the body was anything.
   defp truths(spec) when is_list(spec) do
@@ -154,29 +200,34 @@ defmodule Offheap.StoreSelectPropertyTest do
 
   defp replacement(head), do: [{head, [], [:"$_"]}]
 
-  defp tables(objects) do
-    store = :offheap_store.new(:store, [:public])
-    table = :ets.new(:table, [:public])
+  defp tables(type, objects) do
+    store = :offheap_store.new(:store, [type, :public])
+    table = :ets.new(:table, [type, :public])
 
     for object <- objects do
       :offheap_store.insert(store, object)
       :ets.insert(table, object)
     end
 
-    {store, table}
+    {type, store, table, objects}
   end
 
-  defp outcome(fun) do
+  defp delete({_type, store, table, _objects}) do
+    :offheap_store.delete(store)
+    :ets.delete(table)
+  end
+
+  defp outcome(type, fun) do
     case fun.() do
-      list when is_list(list) -> {:list, multiset(list)}
+      list when is_list(list) and type == :set -> {:list, Enum.sort(exact(list))}
+      list when is_list(list) -> {:list, exact(list)}
       other -> {:value, other}
     end
   catch
     class, reason -> {class, reason}
   end
 
-  defp multiset(list),
-    do: Enum.sort(Enum.map(list, &:erlang.term_to_binary(&1, [:deterministic])))
+  defp exact(list), do: Enum.map(list, &:erlang.term_to_binary(&1, [:deterministic]))
 
   defp assert_equal(ours, theirs, spec, objects) do
     if ours != theirs do

@@ -15,7 +15,7 @@ defmodule Offheap.Bench.Scenarios.StoreOrderedSet do
   @range 100
 
   def scenarios do
-    table_scenarios() ++ [select_scenario()] ++ ascending_scenarios() ++ memory_scenarios()
+    table_scenarios() ++ select_scenarios() ++ ascending_scenarios() ++ memory_scenarios()
   end
 
   # --- Operations: state is {table, kind of key, where a worker starts} ---
@@ -63,9 +63,11 @@ defmodule Offheap.Bench.Scenarios.StoreOrderedSet do
     :offheap_store.range(table, key(kind, n), key(kind, n + @range - 1))
   end
 
-  # ets:select/2 goes through the whole table for such a range: see below.
   defloop ets_range({table, kind, start}, i) do
-    n = spread(i + start)
+    ets_range_of(table, kind, spread(i + start))
+  end
+
+  defp ets_range_of(table, kind, n) do
     {from, to} = {key(kind, n), key(kind, n + @range - 1)}
 
     case :ets.lookup(table, from) do
@@ -80,16 +82,61 @@ defmodule Offheap.Bench.Scenarios.StoreOrderedSet do
 
   defp ets_range_after(_table, _key, _to), do: []
 
-  defloop ets_select({table, kind, start}, i) do
-    n = spread(i + start)
-    {from, to} = {key(kind, n), key(kind, n + @range - 1)}
-    guards = [{:>=, :"$1", {:const, from}}, {:"=<", :"$1", {:const, to}}]
-    :ets.select(table, [{{:"$1", :_}, guards, [:"$_"]}])
+  # --- Match specifications ---
+
+  defloop select({table, kind, start}, i) do
+    :offheap_store.select(table, between(kind, spread(i + start)))
   end
+
+  defloop ets_select({table, kind, start}, i) do
+    :ets.select(table, between(kind, spread(i + start)))
+  end
+
+  defloop select_reverse({table, kind, start}, i) do
+    :offheap_store.select_reverse(table, between(kind, spread(i + start)))
+  end
+
+  # What a user of ETS would write: its select goes through the whole table for such a range.
+  defloop ets_select_reverse({table, kind, start}, i) do
+    Enum.reverse(ets_range_of(table, kind, spread(i + start)))
+  end
+
+  defp between(kind, n) do
+    {from, to} = {key(kind, n), key(kind, n + @range - 1)}
+    [{{:"$1", :_}, [{:>=, :"$1", {:const, from}}, {:"=<", :"$1", {:const, to}}], [:"$_"]}]
+  end
+
+  # Keys {group, 0..99}: here ETS's select knows where the group begins and ends.
+  defloop select_prefix({table, _, start}, i) do
+    :offheap_store.select(table, [{{{div(spread(i + start), 100), :_}, :_}, [], [:"$_"]}])
+  end
+
+  defloop ets_select_prefix({table, _, start}, i) do
+    :ets.select(table, [{{{div(spread(i + start), 100), :_}, :_}, [], [:"$_"]}])
+  end
+
+  defloop select_chunks({table, _, start}, i) do
+    spec = [{{{div(spread(i + start), 100), :_}, :_}, [], [:"$_"]}]
+    {_, next} = :offheap_store.select(table, spec, 10)
+    :offheap_store.select(next)
+  end
+
+  defloop ets_select_chunks({table, _, start}, i) do
+    spec = [{{{div(spread(i + start), 100), :_}, :_}, [], [:"$_"]}]
+    {_, next} = :ets.select(table, spec, 10)
+    :ets.select(next)
+  end
+
+  # One in a hundred of all objects, by something that only they tell.
+  @filter [{{:"$1", {:"$2", :_, :_}}, [{:"=:=", {:rem, :"$2", 100}, 7}], [:"$1"]}]
+
+  defloop(select_filter({table, _, _}, _i), do: :offheap_store.select(table, @filter))
+  defloop(ets_select_filter({table, _, _}, _i), do: :ets.select(table, @filter))
 
   defp key(:int, n), do: n
   defp key(:tuple, n), do: {:user, n}
   defp key(:binary, n), do: <<"user:", n::64>>
+  defp key(:group, n), do: {div(n, 100), rem(n, 100)}
 
   # 0..@size-1, each as often, without a pattern that a cache could use.
   defp spread(i), do: rem(band(i * 0x9E3779B1, 0xFFFFFFF), @size)
@@ -113,18 +160,45 @@ defmodule Offheap.Bench.Scenarios.StoreOrderedSet do
     end
   end
 
-  defp select_scenario do
-    %{
+  defp select_scenarios do
+    ranges =
+      for {kind, kind_name} <- [int: "integers", tuple: "tuples"],
+          {peer, options} <- @peers,
+          {name, ours, theirs, note} <- [
+            {"select of a range of #{@range}", :select, :ets_range, "by next and lookup"},
+            {"select_reverse of a range of #{@range}", :select_reverse, :ets_select_reverse,
+             "by next and lookup, reversed"}
+          ],
+          do: select_scenario("#{name}, #{kind_name}", kind, peer, options, ours, theirs, note)
+
+    others =
+      for {peer, options} <- @peers,
+          {name, kind, op} <- [
+            {"select of 100 that begin alike", :group, :select_prefix},
+            {"select/3 and select/1, 10 of 100 that begin alike", :group, :select_chunks},
+            {"select 1 in 100", :int, :select_filter}
+          ],
+          do: select_scenario(name, kind, peer, options, op, :"ets_#{op}", nil)
+
+    {peer, options} = hd(@peers)
+    name = "select of a range of #{@range}, integers, by the same specification"
+    note = "ets:select/2 goes through all objects"
+    ranges ++ others ++ [select_scenario(name, :int, peer, options, :select, :ets_select, note)]
+  end
+
+  defp select_scenario(name, kind, peer, options, ours, theirs, note) do
+    scenario = %{
       component: "store",
-      name:
-        "range of #{@range}, ordered set of 1,000,000 integers, against a match specification",
-      peer: ":ets.select",
-      setup: fn -> tables(:int, []) end,
+      name: "#{name}, ordered set of 1,000,000",
+      peer: peer,
+      fixture: {:ordered_set, kind, peer},
+      setup: fn -> tables(kind, options) end,
       teardown: &delete_tables/1,
-      ours: &__MODULE__.range/2,
-      theirs: &__MODULE__.ets_select/2,
-      note: "ets:select/2 goes through all objects"
+      ours: Function.capture(__MODULE__, ours, 2),
+      theirs: Function.capture(__MODULE__, theirs, 2)
     }
+
+    if note, do: Map.put(scenario, :note, note), else: scenario
   end
 
   defp op_name(:range), do: "range of #{@range}"

@@ -21,7 +21,7 @@ defmodule Offheap.StoreSelectPropertyTest do
 
           delete(pair)
         end),
-        tests: 200
+        tests: 120
       )
     end
 
@@ -41,7 +41,7 @@ defmodule Offheap.StoreSelectPropertyTest do
 
           delete(pair)
         end),
-        tests: 100
+        tests: 60
       )
     end
 
@@ -68,7 +68,7 @@ defmodule Offheap.StoreSelectPropertyTest do
             delete(pair)
           end
         end),
-        tests: 200
+        tests: 120
       )
     end
   end

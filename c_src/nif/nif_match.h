@@ -157,7 +157,8 @@ typedef struct {
 
 typedef struct {
     bool general;      /* not for run */
-    bool by_order;     /* keys are compared by ==, as in an ordered_set */
+    bool by_order;     /* keys are compared by ==, as in an ordered_set, and those behind the bounds
+                        * of a range are not run */
     uint32_t count;    /* clauses */
     uint32_t *clauses; /* where each begins in the code, and where the last one ends */
     uint32_t length;   /* of the code */
@@ -212,7 +213,9 @@ typedef struct {
     uint32_t code_room;
     uint64_t work, work_limit; /* terms looked at; beyond the limit nothing is compiled */
     bool enomem;
+    uint32_t keypos;
     /* of the clause at hand */
+    int key_variable; /* that stands for the whole key, or MATCH_NO_VARIABLE */
     uint32_t bases, registers, variables, stack;
     match_variable_t variable[MATCH_VARIABLES]; /* by number */
 } match_compiler_t;
@@ -238,8 +241,10 @@ match_expression_t match_compile_expression(match_compiler_t *c, ERL_NIF_TERM te
                                             ERL_NIF_TERM *constant);
 const match_variable_t *match_find_variable(const match_compiler_t *c, int number);
 
-/* Adds what the clause can match to keys. False: memory is out. */
-bool match_add_keys(match_compiler_t *c, const ERL_NIF_TERM clause[3], uint32_t keypos);
+/* Adds what the clause, whose head was compiled, can match to keys. False: memory is out. */
+bool match_add_keys(match_compiler_t *c, const ERL_NIF_TERM clause[3]);
+/* Whether the clause's guard says no more than a bound of its keys. */
+bool match_is_bound(match_compiler_t *c, ERL_NIF_TERM guard);
 /* After the last clause. */
 void match_end_keys(match_spec_t *spec);
 

@@ -32,12 +32,25 @@ match_code_t *match_emit(match_compiler_t *c, match_op_t op) {
     return code;
 }
 
+/* Whether nothing but what a guard asks for is run. */
+static bool is_sure(match_compiler_t *c, ERL_NIF_TERM guard) {
+    const match_spec_t *spec = c->spec;
+    return spec->by_order && spec->count == 1 && spec->keys.reach == MATCH_RANGE &&
+           match_is_bound(c, guard);
+}
+
 static bool compile_guards(match_compiler_t *c, ERL_NIF_TERM guards) {
     ERL_NIF_TERM guard, constant;
     while (enif_get_list_cell(c->env, guards, &guard, &guards)) {
+        uint32_t length = c->spec->length;
         match_expression_t kind = match_compile_expression(c, guard, 0, &constant);
         if (kind == EXPRESSION_GENERAL)
             return false;
+        c->stack = 0;
+        if (kind == EXPRESSION_CODE && is_sure(c, guard)) {
+            c->spec->length = length;
+            continue;
+        }
         match_code_t *code = match_emit(c, kind == EXPRESSION_CODE ? MATCH_TRUE : MATCH_CONSTANT);
         if (code == NULL)
             return false;
@@ -46,7 +59,6 @@ static bool compile_guards(match_compiler_t *c, ERL_NIF_TERM guards) {
             if (match_emit(c, MATCH_TRUE) == NULL)
                 return false;
         }
-        c->stack = 0;
     }
     return enif_is_empty_list(c->env, guards);
 }
@@ -76,13 +88,15 @@ static bool compile_body(match_compiler_t *c, ERL_NIF_TERM body) {
 static bool compile_clause(match_compiler_t *c, const ERL_NIF_TERM clause[3]) {
     uint32_t begin = c->spec->length;
     c->stack = 0;
-    return match_compile_head(c, clause[0]) && compile_guards(c, clause[1]) &&
-           compile_body(c, clause[2]) && c->spec->length - begin <= MATCH_CODE;
+    bool compiled = match_compile_head(c, clause[0]);
+    c->enomem = c->enomem || !match_add_keys(c, clause);
+    return compiled && compile_guards(c, clause[1]) && compile_body(c, clause[2]) &&
+           c->spec->length - begin <= MATCH_CODE;
 }
 
 /* The clauses one by one; those behind one that is not for here are still looked at for their
  * keys. */
-static void compile_clauses(match_compiler_t *c, ERL_NIF_TERM list, uint32_t keypos) {
+static void compile_clauses(match_compiler_t *c, ERL_NIF_TERM list) {
     match_spec_t *spec = c->spec;
     const ERL_NIF_TERM *clause;
     ERL_NIF_TERM head;
@@ -94,8 +108,8 @@ static void compile_clauses(match_compiler_t *c, ERL_NIF_TERM list, uint32_t key
             return;
         }
         spec->clauses[i] = spec->length;
-        spec->general = spec->general || !compile_clause(c, clause);
-        c->enomem = c->enomem || !match_add_keys(c, clause, keypos);
+        bool compiled = compile_clause(c, clause);
+        spec->general = spec->general || !compiled;
         if (c->enomem || c->work > c->work_limit)
             return;
     }
@@ -113,6 +127,7 @@ step_t match_compile(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t keypos, bool by
     c.work = 0;
     c.work_limit = nif_on_dirty_cpu() ? UINT64_MAX : INLINE_WORK;
     c.enomem = false;
+    c.keypos = keypos;
     spec->general = false;
     spec->by_order = by_order;
     spec->count = 0;
@@ -132,7 +147,7 @@ step_t match_compile(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t keypos, bool by
         spec->clauses = oh_alloc((count + 1) * sizeof *spec->clauses);
     if (spec->clauses == NULL)
         return STEP_ENOMEM;
-    compile_clauses(&c, term, keypos);
+    compile_clauses(&c, term);
     step_t step = c.enomem ? STEP_ENOMEM : c.work > c.work_limit ? STEP_DIRTY : STEP_OK;
     if (step != STEP_OK)
         match_free(spec);

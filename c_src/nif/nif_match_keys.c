@@ -73,24 +73,17 @@ static bool has_no_number(match_compiler_t *c, ERL_NIF_TERM term, uint32_t depth
 
 /* --- Guards --- */
 
-/* A clause under analysis. */
-typedef struct {
-    uint32_t keypos;
-    int variable; /* that stands for the whole key, or MATCH_NO_VARIABLE */
-    match_keys_t keys;
-} clause_t;
-
-static bool is_key(match_compiler_t *c, const clause_t *clause, ERL_NIF_TERM term) {
+static bool is_key(match_compiler_t *c, ERL_NIF_TERM term) {
     const ERL_NIF_TERM *element;
     int arity;
     unsigned position;
     if (enif_is_atom(c->env, term)) {
         int number = match_variable(c->env, term);
-        return number >= 0 && number == clause->variable;
+        return number >= 0 && number == c->key_variable;
     }
     return enif_get_tuple(c->env, term, &arity, &element) && arity == 3 &&
            element[0] == nif_atom.element && enif_get_uint(c->env, element[1], &position) &&
-           position == clause->keypos && element[2] == nif_atom.object;
+           position == c->keypos && element[2] == nif_atom.object;
 }
 
 /* The value of a constant expression. */
@@ -156,42 +149,57 @@ static bool compare_guard(match_compiler_t *c, match_keys_t *keys, ERL_NIF_TERM 
     return true;
 }
 
+/* Whether a guard of three parts compares the key and a constant. */
+static bool get_comparison(match_compiler_t *c, const ERL_NIF_TERM guard[3], ERL_NIF_TERM *constant,
+                           bool *key_first) {
+    *key_first = is_key(c, guard[1]);
+    return *key_first ? get_constant(c, guard[2], constant)
+                      : is_key(c, guard[2]) && get_constant(c, guard[1], constant);
+}
+
 /* What follows for the key from a guard's being true. */
-static bool add_guard(match_compiler_t *c, clause_t *clause, ERL_NIF_TERM guard, uint32_t depth) {
+static bool add_guard(match_compiler_t *c, match_keys_t *keys, ERL_NIF_TERM guard, uint32_t depth) {
     const ERL_NIF_TERM *element;
     ERL_NIF_TERM constant;
+    bool key_first;
     int arity;
     if (depth > MATCH_DEPTH || !enif_get_tuple(c->env, guard, &arity, &element) || arity < 2)
         return true;
     if (element[0] == nif_atom.and_ || element[0] == nif_atom.andalso) {
         for (int i = 1; i < arity; i++)
-            if (!add_guard(c, clause, element[i], depth + 1))
+            if (!add_guard(c, keys, element[i], depth + 1))
                 return false;
         return true;
     }
-    if (arity != 3)
+    if (arity != 3 || !get_comparison(c, element, &constant, &key_first))
         return true;
-    if (is_key(c, clause, element[1]) && get_constant(c, element[2], &constant))
-        return compare_guard(c, &clause->keys, element[0], constant, true);
-    if (is_key(c, clause, element[2]) && get_constant(c, element[1], &constant))
-        return compare_guard(c, &clause->keys, element[0], constant, false);
-    return true;
+    return compare_guard(c, keys, element[0], constant, key_first);
+}
+
+bool match_is_bound(match_compiler_t *c, ERL_NIF_TERM guard) {
+    const ERL_NIF_TERM *element;
+    ERL_NIF_TERM constant;
+    bool key_first;
+    int arity;
+    return enif_get_tuple(c->env, guard, &arity, &element) && arity == 3 &&
+           (element[0] == nif_atom.lt || element[0] == nif_atom.le || element[0] == nif_atom.gt ||
+            element[0] == nif_atom.ge) &&
+           get_comparison(c, element, &constant, &key_first);
 }
 
 /* --- Clauses --- */
 
 /* What the head says of the key. False: it matches no object. */
-static bool add_head(match_compiler_t *c, clause_t *clause, ERL_NIF_TERM head, bool *added) {
+static bool add_head(match_compiler_t *c, match_keys_t *keys, ERL_NIF_TERM head, bool *added) {
     const ERL_NIF_TERM *element;
-    match_keys_t *keys = &clause->keys;
     int arity;
-    clause->variable = MATCH_NO_VARIABLE;
+    c->key_variable = MATCH_NO_VARIABLE;
     *added = true;
     if (head == nif_atom.underscore || match_variable(c->env, head) != MATCH_NO_VARIABLE)
         return true;
-    if (!enif_get_tuple(c->env, head, &arity, &element) || (unsigned)arity < clause->keypos)
+    if (!enif_get_tuple(c->env, head, &arity, &element) || (unsigned)arity < c->keypos)
         return false;
-    ERL_NIF_TERM pattern = element[clause->keypos - 1];
+    ERL_NIF_TERM pattern = element[c->keypos - 1];
     if (match_is_ground(c, pattern, true, 0)) {
         keys->reach = MATCH_KEYS;
         *added = add_key(keys, pattern);
@@ -199,24 +207,23 @@ static bool add_head(match_compiler_t *c, clause_t *clause, ERL_NIF_TERM head, b
         keys->has_prefix = true;
         keys->prefix = pattern;
     } else {
-        clause->variable = match_variable(c->env, pattern);
+        c->key_variable = match_variable(c->env, pattern);
     }
     return true;
 }
 
-static bool add_clause(match_compiler_t *c, const ERL_NIF_TERM clause[3], clause_t *result) {
+static bool add_clause(match_compiler_t *c, const ERL_NIF_TERM clause[3], match_keys_t *keys) {
     ERL_NIF_TERM guards = clause[1], guard;
     bool added;
-    if (!add_head(c, result, clause[0], &added)) {
-        result->keys.reach = MATCH_NOTHING;
+    if (!add_head(c, keys, clause[0], &added)) {
+        keys->reach = MATCH_NOTHING;
         return true;
     }
     while (added && enif_get_list_cell(c->env, guards, &guard, &guards))
-        added = add_guard(c, result, guard, 0);
-    if (result->keys.reach != MATCH_KEYS &&
-        (result->keys.has_prefix || result->keys.lower_bound != MATCH_UNBOUND ||
-         result->keys.upper_bound != MATCH_UNBOUND))
-        result->keys.reach = MATCH_RANGE;
+        added = add_guard(c, keys, guard, 0);
+    if (keys->reach != MATCH_KEYS && (keys->has_prefix || keys->lower_bound != MATCH_UNBOUND ||
+                                      keys->upper_bound != MATCH_UNBOUND))
+        keys->reach = MATCH_RANGE;
     return added;
 }
 
@@ -278,10 +285,10 @@ static bool unite(match_keys_t *into, match_keys_t *other) {
     return true;
 }
 
-bool match_add_keys(match_compiler_t *c, const ERL_NIF_TERM clause[3], uint32_t keypos) {
-    clause_t result = {.keypos = keypos, .keys.reach = MATCH_ALL};
-    bool added = add_clause(c, clause, &result) && unite(&c->spec->keys, &result.keys);
-    oh_free(result.keys.keys);
+bool match_add_keys(match_compiler_t *c, const ERL_NIF_TERM clause[3]) {
+    match_keys_t keys = {.reach = MATCH_ALL};
+    bool added = add_clause(c, clause, &keys) && unite(&c->spec->keys, &keys);
+    oh_free(keys.keys);
     return added;
 }
 

@@ -895,10 +895,13 @@ i(Table, Height, Width) -> offheap_store_i:objects(id(Table), Height, Width).
 
 %% --- Match specifications ---
 
-%% @doc What the bodies of `MatchSpec' make of the objects that match, in no order.
+%% @doc What the bodies of `MatchSpec' make of the objects that match: of an ordered set in the order of their
+%% keys, elsewhere in no order.
 %%
 %% A match specification is what ETS takes, and means the same. Where its clauses give the key (in the head, or
-%% by a `=:=' or `==' of the key and a constant that every match must pass), the objects are looked up;
+%% by a `=:=' or `==' of the key and a constant that every match must pass), the objects are looked up. In an
+%% ordered set a walk begins and ends where such comparisons (`<', `=<', `>', `>=') and the beginning of the head's
+%% key, up to its first variable, say: ``[{{{user, 7, '_'}, '$1'}, [], ['$1']}]'' walks the objects of user 7 alone.
 %% {@link select_plan/2} tells. Else the whole table is walked: every object that is in it throughout the call
 %% is matched exactly once, each as of one instant, whatever is inserted, deleted or split meanwhile. Only what
 %% the bodies return is copied.
@@ -912,7 +915,8 @@ select(Store, MatchSpec) ->
 
 %% @doc The same in chunks of `Limit' results: `{Results, Continuation}', with fewer only at the end, where
 %% the continuation is `'$end_of_table''; this alone if nothing is left. No objects that are deleted between
-%% chunks are in later ones.
+%% chunks are in later ones. An ordered set's chunks are in order, and go on behind the last key they got to,
+%% whether it is still there or not.
 -spec select(store(), match_spec(), Limit :: pos_integer()) ->
           {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
 select(Store, MatchSpec, Limit) ->
@@ -924,19 +928,19 @@ select(Store, MatchSpec, Limit) ->
           {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
 select(Continuation) -> offheap_store_select:select(Continuation).
 
-%% @doc As {@link select/2}: this table has no order.
+%% @doc As {@link select/2}, of an ordered set in descending order.
 -spec select_reverse(store(), match_spec()) -> [term()].
 select_reverse(Store, MatchSpec) ->
     try offheap_store_select:select_reverse(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
 
-%% @doc As {@link select/3}.
+%% @doc As {@link select/3}, of an ordered set from its end.
 -spec select_reverse(store(), match_spec(), Limit :: pos_integer()) ->
           {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
 select_reverse(Store, MatchSpec, Limit) ->
     try offheap_store_select:select_reverse(Store, MatchSpec, Limit)
     catch ?EXPLAINED([Store, MatchSpec, Limit]) end.
 
-%% @doc As {@link select/1}.
+%% @doc As {@link select/1}: a continuation knows its direction.
 -spec select_reverse(continuation() | '$end_of_table') ->
           {[term()], continuation() | '$end_of_table'} | '$end_of_table'.
 select_reverse(Continuation) -> offheap_store_select:select(Continuation).
@@ -999,7 +1003,10 @@ match_delete(Store, Pattern) ->
     try offheap_store_select:match_delete(Store, Pattern) catch ?EXPLAINED([Store, Pattern]) end.
 
 %% @doc How {@link select/2} and its like find the objects of `MatchSpec': `{keys, Keys}', by looking up these
-%% keys, or `scan', by walking the whole table.
+%% keys; `scan', by walking the whole table; in an ordered set `{range, Lower, Upper, Pattern}', by walking from the
+%% first key that is not below `Lower', ``{'>', Key}'', ``{'>=', Key}'' or `unbound', and may match `Pattern'
+%% (`` '_' '': any), to the last that is not above `Upper', ``{'<', Key}'', ``{'=<', Key}'' or `unbound', and may
+%% match. Of the pattern what comes before its first variable counts, the rest is matched object by object.
 -spec select_plan(store(), match_spec()) -> offheap_store_select:plan().
 select_plan(Store, MatchSpec) ->
     try offheap_store_select:plan(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.

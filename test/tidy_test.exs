@@ -20,8 +20,7 @@ defmodule Offheap.TidyTest do
 
   # Functions that Elixir has under another name or need not have: what shells and parse transforms use.
   @erlang_only %{
-    "store" =>
-      ~w(init_table i select_reverse is_compiled_ms match_spec_compile match_spec_run test_ms
+    "store" => ~w(init_table i is_compiled_ms match_spec_compile match_spec_run test_ms
                   fun2ms scan tab2list)a
   }
 

@@ -1,6 +1,6 @@
 /*
- * Where the keys that a match specification can match lie in the order of terms: so a tree is walked
- * from the first of them to the last.
+ * Where the keys that a match specification can match lie in the order of terms: so a tree is
+ * walked from the first of them to the last.
  */
 #include "nif_match.h"
 

@@ -50,8 +50,8 @@ bool nif_order(ErlNifEnv *env, ERL_NIF_TERM term, oh_key_t *key);
 int nif_order_compare(const oh_key_t *a, const oh_key_t *b);
 
 /*
- * A gap stands where a key does, for seeking in a tree: between the keys, before the first or behind
- * the last of those that lie in a range. It is equal to none.
+ * A gap stands where a key does, for seeking in a tree: between the keys, before the first or
+ * behind the last of those that lie in a range. It is equal to none.
  */
 typedef struct {
     ErlNifEnv *env; /* where keys that are no terms become terms, a dozen or so a search */

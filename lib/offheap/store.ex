@@ -838,13 +838,15 @@ defmodule Offheap.Store do
   @type continuation :: :offheap_store.continuation()
 
   @doc """
-  What the bodies of the match specification make of the objects that match, in no order.
+  What the bodies of the match specification make of the objects that match: of an ordered set in the order of
+  their keys, elsewhere in no order.
 
   A specification is what `:ets.select/2` takes, and means the same. Where its clauses give the key (in the
   head, or by a `:"=:="` or `:==` of the key and a constant that every match must pass), the objects are looked
-  up; `select_plan/2` tells. Else the whole table is walked, in steps of about half a millisecond: every object
-  that is in it throughout the call is matched exactly once, each as of one instant. Only what the bodies return
-  is copied.
+  up. In an ordered set a walk begins and ends where such comparisons (`:<`, `:"=<"`, `:>`, `:>=`) and the
+  beginning of the head's key, up to its first variable, say. `select_plan/2` tells. Else the whole table is
+  walked, in steps of about half a millisecond: every object that is in it throughout the call is matched exactly
+  once, each as of one instant. Only what the bodies return is copied.
 
   Raises `ArgumentError` for a malformed specification and if the table is deleted during the call.
 
@@ -854,6 +856,11 @@ defmodule Offheap.Store do
       ["alan"]
       iex> Offheap.Store.select(store, [{{2, :"$1", :_}, [], [:"$1"]}])
       ["grace"]
+
+      iex> store = Offheap.Store.new(:readings, [:ordered_set])
+      iex> for room <- 1..3, hour <- 0..23, do: Offheap.Store.put(store, {room, hour}, 20 + room)
+      iex> Offheap.Store.select(store, [{{{2, :"$1"}, :_}, [{:<, :"$1", 3}], [:"$1"]}])
+      [0, 1, 2]
   """
   @spec select(t(), match_spec()) :: [term()]
   defdelegate select(store, match_spec), to: :offheap_store
@@ -861,7 +868,8 @@ defmodule Offheap.Store do
   @doc """
   The same in chunks of `limit` results: `{results, continuation}`, or `:"$end_of_table"`. Fewer results come
   only at the end, with `:"$end_of_table"` as the continuation. Objects that are deleted between chunks are not in
-  later ones.
+  later ones. An ordered set's chunks are in order, and go on behind the last key they got to, whether it is still
+  there or not.
 
       iex> store = Offheap.Store.new(:s)
       iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
@@ -878,6 +886,36 @@ defmodule Offheap.Store do
   @spec select(continuation() | :"$end_of_table") ::
           {[term()], continuation() | :"$end_of_table"} | :"$end_of_table"
   defdelegate select(continuation), to: :offheap_store
+
+  @doc """
+  As `select/2`, of an ordered set in descending order.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
+      iex> Offheap.Store.select_reverse(store, [{{:_, :"$1"}, [{:<, :"$1", 4}], [:"$1"]}])
+      [3, 2, 1]
+  """
+  @spec select_reverse(t(), match_spec()) :: [term()]
+  defdelegate select_reverse(store, match_spec), to: :offheap_store
+
+  @doc """
+  As `select/3`, of an ordered set from its end.
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
+      iex> {latest, continuation} = Offheap.Store.select_reverse(store, [{{:_, :"$1"}, [], [:"$1"]}], 2)
+      iex> {earlier, _} = Offheap.Store.select_reverse(continuation)
+      iex> {latest, earlier}
+      {[5, 4], [3, 2]}
+  """
+  @spec select_reverse(t(), match_spec(), limit :: pos_integer()) ::
+          {[term()], continuation() | :"$end_of_table"} | :"$end_of_table"
+  defdelegate select_reverse(store, match_spec, limit), to: :offheap_store
+
+  @doc "As `select/1`: a continuation knows its direction."
+  @spec select_reverse(continuation() | :"$end_of_table") ::
+          {[term()], continuation() | :"$end_of_table"} | :"$end_of_table"
+  defdelegate select_reverse(continuation), to: :offheap_store
 
   @doc """
   How many objects match with a body whose value is `true`.
@@ -919,16 +957,25 @@ defmodule Offheap.Store do
   defdelegate select_replace(store, match_spec), to: :offheap_store
 
   @doc """
-  How `select/2` and its like find the objects: `{:keys, keys}`, by looking these keys up, or `:scan`, by
-  walking the whole table.
+  How `select/2` and its like find the objects: `{:keys, keys}`, by looking these keys up; `:scan`, by walking
+  the whole table; in an ordered set `{:range, lower, upper, pattern}`, by walking from the first key that is not
+  below `lower`, `{:>, key}`, `{:>=, key}` or `:unbound`, and may match `pattern` (`:_`: any), to the last that is
+  not above `upper`, `{:<, key}`, `{:"=<", key}` or `:unbound`, and may match. Of the pattern what comes before its
+  first variable counts, the rest is matched object by object.
 
       iex> store = Offheap.Store.new(:s)
       iex> Offheap.Store.select_plan(store, [{{:"$1", :_}, [{:"=:=", :"$1", 7}], [:"$_"]}])
       {:keys, [7]}
       iex> Offheap.Store.select_plan(store, [{{:_, :"$1"}, [{:"=:=", :"$1", 7}], [:"$_"]}])
       :scan
+
+      iex> store = Offheap.Store.new(:s, [:ordered_set])
+      iex> Offheap.Store.select_plan(store, [{{:"$1", :_}, [{:>, :"$1", 7}], [:"$_"]}])
+      {:range, {:>, 7}, :unbound, :_}
+      iex> Offheap.Store.select_plan(store, [{{{:user, 7, :_}, :_}, [], [:"$_"]}])
+      {:range, :unbound, :unbound, {:user, 7, :_}}
   """
-  @spec select_plan(t(), match_spec()) :: {:keys, [term()]} | :scan
+  @spec select_plan(t(), match_spec()) :: :offheap_store_select.plan()
   defdelegate select_plan(store, match_spec), to: :offheap_store
 
   @doc """

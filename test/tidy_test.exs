@@ -32,7 +32,6 @@ defmodule Offheap.TidyTest do
   @measured_in %{
     "buffer_cursor" => "buffer",
     "concurrency_limiter" => "rate_limiter",
-    "hash" => "ports",
     "jobs" => "ports",
     "port_pool" => "ports"
   }

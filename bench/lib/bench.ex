@@ -4,8 +4,12 @@ defmodule Offheap.Bench do
   the format.
   """
 
+  @required [:component, :name, :peer, :ours, :theirs]
   @defaults %{
     parallel: 1,
+    input: nil,
+    quick: false,
+    floor: false,
     unit: "ns",
     kind: :loop,
     fixture: nil,
@@ -16,7 +20,7 @@ defmodule Offheap.Bench do
 
   defmacro __using__(_opts) do
     quote do
-      import Offheap.Bench, only: [defloop: 2]
+      import Offheap.Bench, only: [defloop: 2, parallels: 0]
     end
   end
 
@@ -67,17 +71,26 @@ defmodule Offheap.Bench do
     found |> Enum.reverse() |> Enum.uniq_by(&elem(&1, 0))
   end
 
-  @doc "All scenarios of all files, or of those whose title contains `only`."
+  @doc "All scenarios of all files whose title contains `only`."
   def scenarios(only \\ "") do
-    for file <- files(), scenario <- load(file), String.contains?(title(scenario), only) do
-      scenario
-    end
+    all = Enum.flat_map(files(), &load/1)
+    titles = Enum.map(all, &title/1)
+
+    if (twice = titles -- Enum.uniq(titles)) != [],
+      do: raise(ArgumentError, "several scenarios of one title: #{inspect(twice)}")
+
+    Enum.filter(all, &String.contains?(title(&1), only))
   end
 
-  @doc "The scenarios of one file, checked and completed."
+  @doc "The representative ones, with up to two processes or as many as there are schedulers."
+  def quick(scenarios) do
+    Enum.filter(scenarios, &(&1.quick and &1.parallel in [1, 2, List.last(parallels())]))
+  end
+
+  @doc "The scenarios of one file, checked, completed and expanded."
   def load(file) do
     {list, _binding} = Code.eval_file(file)
-    Enum.map(list, &complete(&1, file))
+    Enum.flat_map(list, &(&1 |> complete(file) |> expand()))
   end
 
   @doc "What a scenario is called in all outputs."
@@ -85,17 +98,23 @@ defmodule Offheap.Bench do
     "#{s.component}: #{s.name} [#{s.peer}]"
   end
 
+  @doc "The counts of processes that `parallel: :all` stands for: 1, 2, 4 and so on, and the schedulers."
+  def parallels do
+    schedulers = System.schedulers_online()
+    doubled = Stream.iterate(1, &(&1 * 2))
+    Enum.uniq(Enum.take_while(doubled, &(&1 < schedulers)) ++ [schedulers])
+  end
+
   defp files do
     __DIR__ |> Path.join("../scenarios/*.exs") |> Path.wildcard() |> Enum.sort()
   end
 
   defp complete(scenario, file) do
-    for key <- [:component, :name, :peer, :ours, :theirs], not is_map_key(scenario, key) do
+    for key <- @required, not is_map_key(scenario, key) do
       raise ArgumentError, "#{file}: scenario without #{key}: #{inspect(scenario)}"
     end
 
-    for key <- Map.keys(scenario),
-        key not in [:component, :name, :peer, :ours, :theirs] and not is_map_key(@defaults, key) do
+    for key <- Map.keys(scenario), key not in @required and not is_map_key(@defaults, key) do
       raise ArgumentError, "#{file}: unknown key #{inspect(key)} in scenario #{scenario.name}"
     end
 
@@ -108,6 +127,21 @@ defmodule Offheap.Bench do
       end
     end
 
-    @defaults |> Map.merge(scenario) |> Map.put(:file, file)
+    @defaults |> Map.merge(scenario) |> Map.merge(%{file: file, operation: scenario.name})
+  end
+
+  # Those of one scenario share its setup.
+  defp expand(%{parallel: :all} = s) do
+    s = %{s | fixture: s.fixture || make_ref()}
+    for n <- parallels(), do: named(%{s | parallel: n}, if(n > 1, do: "#{n} processes"))
+  end
+
+  defp expand(s), do: [named(s, nil)]
+
+  # The operation is what all inputs have in common.
+  defp named(s, processes) do
+    join = fn parts -> parts |> Enum.reject(&is_nil/1) |> Enum.join(", ") end
+    name = join.([s.operation, s.input, processes])
+    %{s | name: name, operation: join.([s.operation, processes])}
   end
 end

@@ -2,9 +2,13 @@ defmodule Offheap.Bench.Runner do
   @moduledoc """
   Measures a scenario: ours and the peer's in turns in one emulator, each round in fresh processes.
 
-  A pair of rounds gives a ratio (theirs / ours), and the ratios' quartiles tell how far it can be
-  trusted: drift of the machine's clock rate hits both halves of a pair.
+  A pair of rounds gives a ratio (theirs / ours). Their median is the result and their quartiles tell
+  how far it can be trusted: drift of the machine's clock rate hits both halves of a pair.
   """
+
+  @footprint_operations 1000
+  # So much heap that nothing is collected while a footprint is taken.
+  @footprint_words 4_000_000
 
   @doc """
   Runs the scenarios and gives a result for each to `report`, in order. Scenarios with the same
@@ -40,7 +44,11 @@ defmodule Offheap.Bench.Runner do
     n_theirs = calibrate(theirs, opts.round_ms)
 
     pairs = for _ <- 1..opts.rounds, do: {round(ours, n_ours), round(theirs, n_theirs)}
-    summarize(scenario, pairs)
+
+    Map.merge(summarize(scenario, pairs), %{
+      ours_footprint: footprint(ours, min(n_ours, @footprint_operations)),
+      theirs_footprint: footprint(theirs, min(n_theirs, @footprint_operations))
+    })
   end
 
   defp summarize(scenario, pairs) do
@@ -55,19 +63,27 @@ defmodule Offheap.Bench.Runner do
       parallel: scenario.parallel,
       unit: scenario.unit,
       note: scenario.note,
+      floor: scenario.floor,
       ours: ours,
       theirs: theirs,
-      ratio: theirs / ours,
+      ratio: quantile(ratios, 0.5),
       quartiles: {quantile(ratios, 0.25), quantile(ratios, 0.75)},
-      rounds: length(pairs)
+      rounds: length(pairs),
+      ours_footprint: nil,
+      theirs_footprint: nil
     }
   end
 
-  # The count of operations that takes about round_ms; finding it also warms up.
-  defp calibrate(side, round_ms), do: calibrate(side, round_ms * 1_000_000, 100)
+  @doc """
+  How many operations of `side`, `{fun, state, processes}`, take about `round_ms`. Finding it also warms
+  up.
+  """
+  def calibrate(side, round_ms), do: calibrate(side, round_ms * 1_000_000, 1)
 
   defp calibrate(side, target_ns, n) do
     took = max(round(side, n) * n, 1)
+    # What else the machine did may have taken the time: seen again, it was the operations.
+    took = if took >= target_ns / 2, do: min(took, max(round(side, n) * n, 1)), else: took
 
     cond do
       took >= target_ns / 2 -> max(1, trunc(n * target_ns / took))
@@ -111,8 +127,71 @@ defmodule Offheap.Bench.Runner do
     wall * processes / (n * processes)
   end
 
-  defp call(fun, state, n, _number) when is_function(fun, 2), do: fun.(state, n)
-  defp call(fun, state, n, number) when is_function(fun, 3), do: fun.(state, n, number)
+  # What an operation takes of its process besides time: reductions, and words of the heap that it uses
+  # up. Nil if it uses up more than there is room for. Both are read from outside: a process that runs
+  # does not see the top of its own heap.
+  defp footprint({fun, state, _processes}, n) do
+    runner = self()
+
+    {pid, monitor} =
+      :erlang.spawn_opt(
+        fn ->
+          step = fn ->
+            send(runner, {self(), :waits})
+            receive do: (:go -> :ok)
+          end
+
+          step.()
+          call(fun, state, n, 1)
+          step.()
+        end,
+        [
+          :monitor,
+          fullsweep_after: 65_535,
+          min_heap_size: @footprint_words,
+          min_bin_vheap_size: @footprint_words
+        ]
+      )
+
+    before = footprint_step(pid, monitor)
+    later = footprint_step(pid, monitor)
+    Process.demonitor(monitor, [:flush])
+
+    cond do
+      later.collections == 0 ->
+        %{
+          reductions: (later.reductions - before.reductions) / n,
+          words: (later.words - before.words) / n
+        }
+
+      n > 1 ->
+        footprint({fun, state, 1}, div(n, 10))
+
+      true ->
+        nil
+    end
+  end
+
+  defp footprint_step(pid, monitor) do
+    receive do
+      {^pid, :waits} -> :ok
+      {:DOWN, ^monitor, :process, ^pid, reason} -> exit(reason)
+    end
+
+    info = Process.info(pid, [:reductions, :garbage_collection, :garbage_collection_info])
+    heap = info[:garbage_collection_info]
+    send(pid, :go)
+
+    %{
+      reductions: info[:reductions],
+      words: heap[:heap_size] + heap[:mbuf_size],
+      collections: info[:garbage_collection][:minor_gcs]
+    }
+  end
+
+  @doc "Runs `fun`, whose `number` among several processes is told if it wants it, `n` times."
+  def call(fun, state, n, _number) when is_function(fun, 2), do: fun.(state, n)
+  def call(fun, state, n, number) when is_function(fun, 3), do: fun.(state, n, number)
 
   # Memory is measured in an emulator of its own: freed memory of earlier rounds would be used again
   # and hide what is taken.

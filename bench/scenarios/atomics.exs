@@ -284,8 +284,11 @@ defmodule Offheap.Bench.Scenarios.Atomics do
   defp floats, do: {Atomics.new(1000, type: :float), :atomics.new(1000, [])}
   defp same, do: with(ref = Atomics.new(1000), do: {ref, ref})
 
-  # Of two processes each has a cell of its own: ours are a cache line apart, OTP's are side by side.
-  defp padded, do: {Atomics.new(2, layout: :padded), :atomics.new(2, [])}
+  # Of several processes each has a cell of its own: ours are a cache line apart, OTP's are side by side.
+  defp padded do
+    most = Enum.max(parallels())
+    {Atomics.new(most, layout: :padded), :atomics.new(most, [])}
+  end
 
   defp one do
     [
@@ -351,37 +354,34 @@ defmodule Offheap.Bench.Scenarios.Atomics do
         {"#{name}, over the floor", "Offheap.Atomics.size", ours, &__MODULE__.size/2}
       end
 
-    two =
-      for {name, peer, ours, theirs} <- one() ++ float(), name in ["add", "get", "float add"] do
-        {"#{name}, 2 processes, one cell", peer, ours, theirs}
-      end
-
     neighbours = [
-      {"add, 2 processes, padded neighbours", ":atomics.add, neighbours", &__MODULE__.neighbour/3,
+      {"add, a padded cell each", ":atomics.add, neighbouring cells", &__MODULE__.neighbour/3,
        &__MODULE__.otp_neighbour/3}
     ]
 
-    scenarios(one(), 1, &integers/0) ++
-      scenarios(float(), 1, &floats/0) ++
-      scenarios(Enum.reject(two, &float?/1), 2, &integers/0) ++
-      scenarios(Enum.filter(two, &float?/1), 2, &floats/0) ++
-      scenarios(neighbours, 2, &padded/0) ++
-      scenarios(floor, 1, &same/0, "0.74 is 1.35 times the floor")
+    scenarios(one(), &integers/0) ++
+      scenarios(float(), &floats/0) ++
+      scenarios(neighbours, &padded/0) ++
+      for s <- scenarios(floor, &same/0) do
+        Map.merge(s, %{floor: true, note: "0.74 is 1.35 times the floor"})
+      end
   end
 
-  defp float?({name, _, _, _}), do: String.starts_with?(name, "float")
+  @parallel ["add", "get", "float add", "add, a padded cell each"]
+  @quick ["add", "get", "max, a new one (and get)", "float add", "sum of 1000 cells"] ++
+           ["add_many, 100 cells", "add, a padded cell each"]
 
-  defp scenarios(list, parallel, setup, note \\ nil) do
+  defp scenarios(list, setup) do
     for {name, peer, ours, theirs} <- list do
       %{
         component: "atomics",
         name: name,
         peer: peer,
-        parallel: parallel,
+        parallel: if(name in @parallel, do: :all, else: 1),
+        quick: name in @quick,
         ours: ours,
         theirs: theirs,
-        setup: setup,
-        note: note
+        setup: setup
       }
     end
   end

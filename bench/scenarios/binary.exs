@@ -45,6 +45,8 @@ defmodule Offheap.Bench.Scenarios.Binary do
   defp row(name, peer, ours, theirs, state) do
     %{
       component: "binary",
+      quick: String.starts_with?(name, "compact, 65 B of 1 MiB"),
+      floor: String.ends_with?(peer, "(floor)"),
       name: name,
       peer: peer,
       ours: ours,

@@ -203,7 +203,7 @@ defmodule Offheap.Bench.Scenarios.Bitset do
     empty = &m.empty/0
     floor = "NIF that fetches its resource"
 
-    one = [
+    rows = [
       {"test", otp, &m.test/2, &m.otp_test/2, empty},
       {"set", otp, &m.set/2, &m.otp_set/2, empty},
       {"clear", otp, &m.clear/2, &m.otp_clear/2, empty},
@@ -226,17 +226,14 @@ defmodule Offheap.Bench.Scenarios.Bitset do
       {"claim, release", floor <> ", twice", &m.claim_release/2, &m.floor_twice/2, &m.floors/0}
     ]
 
-    two = [
-      {"set, clear", otp, &m.set_clear/2, &m.otp_set_clear/2, empty},
-      {"claim, release", otp, &m.claim_release/2, &m.otp_claim_release/2, empty}
-    ]
-
-    for {parallel, list} <- [{1, one}, {2, two}], {name, peer, ours, theirs, setup} <- list do
+    for {name, peer, ours, theirs, setup} <- rows do
       %{
         component: "bitset",
-        name: if(parallel == 1, do: name, else: "#{name}, #{parallel} processes"),
+        name: name,
         peer: peer,
-        parallel: parallel,
+        parallel: if(peer == otp and name in ["set, clear", "claim, release"], do: :all, else: 1),
+        quick: peer == otp and name in ["test", "claim, release", "count of 1,000,000"],
+        floor: peer != otp,
         ours: ours,
         theirs: theirs,
         setup: setup

@@ -83,7 +83,7 @@ defmodule Offheap.Bench.Scenarios.BloomFilter do
   def scenarios do
     m = __MODULE__
 
-    one = [
+    rows = [
       {"add an integer", &m.add/2, &m.otp_add/2, &m.empty/0},
       {"add a tuple", &m.add_tuple/2, &m.otp_add_tuple/2, &m.empty/0},
       {"add a binary of 16 bytes", &m.add_binary/2, &m.otp_add_binary/2, &m.empty/0},
@@ -91,14 +91,13 @@ defmodule Offheap.Bench.Scenarios.BloomFilter do
       {"member, miss", &m.miss/2, &m.otp_miss/2, &m.filled/0}
     ]
 
-    two = [{"add an integer", &m.add/2, &m.otp_add/2, &m.empty/0}]
-
-    for {parallel, list} <- [{1, one}, {2, two}], {name, ours, theirs, setup} <- list do
+    for {name, ours, theirs, setup} <- rows do
       %{
         component: "bloom_filter",
-        name: if(parallel == 1, do: name, else: "#{name}, #{parallel} processes"),
+        name: name,
         peer: "phash2 and :atomics",
-        parallel: parallel,
+        parallel: if(name == "add an integer", do: :all, else: 1),
+        quick: name == "add an integer",
         ours: ours,
         theirs: theirs,
         setup: setup

@@ -252,7 +252,7 @@ defmodule Offheap.Bench.Scenarios.Buffer do
           {"get_list of 1024, 32 bits", "comprehension", &__MODULE__.get_list/2,
            &__MODULE__.match_list/2}
         ] do
-      scenario(name, peer, ours, theirs, bytes_state(4096))
+      Map.put(scenario(name, peer, ours, theirs, bytes_state(4096)), :quick, true)
     end
   end
 
@@ -267,7 +267,10 @@ defmodule Offheap.Bench.Scenarios.Buffer do
           {"bxor with 4 bytes", ":crypto.exor", &__MODULE__.bxor/2, &__MODULE__.exor/2},
           {"crc32c", ":erlang.crc32", &__MODULE__.crc32c/2, &__MODULE__.crc32/2}
         ] do
-      scenario("#{name}, #{text}", peer, ours, theirs, bytes_state(size))
+      Map.merge(scenario(name, peer, ours, theirs, bytes_state(size)), %{
+        input: text,
+        quick: size == 4096
+      })
     end
   end
 
@@ -279,7 +282,7 @@ defmodule Offheap.Bench.Scenarios.Buffer do
           {"append each", "append to a binary", &__MODULE__.append_each/2,
            &__MODULE__.binary_append/2}
         ] do
-      scenario("#{name}, 10 MiB by #{text}", peer, ours, theirs, parts_state(size))
+      Map.put(scenario(name, peer, ours, theirs, parts_state(size)), :input, "10 MiB by #{text}")
     end
   end
 

@@ -47,14 +47,16 @@ defmodule Offheap.Bench.Scenarios.Counters do
   defp otp_list_all(_ref, 0, list), do: list
   defp otp_list_all(ref, i, list), do: otp_list_all(ref, i - 1, [:counters.get(ref, i) | list])
 
-  def scenarios, do: single() ++ floor() ++ parallel() ++ all()
+  def scenarios, do: single() ++ floor() ++ all()
 
   defp single do
     for {kind, options} <- kinds(), {name, ours, theirs} <- operations() do
       %{
         component: "counters",
-        name: name,
+        name: "#{name}, one counter",
         peer: ":counters.#{name}, #{kind}",
+        parallel: if(name in ["add", "get"], do: :all, else: 1),
+        quick: name == "add",
         ours: ours,
         theirs: theirs,
         setup: setup(options)
@@ -79,28 +81,13 @@ defmodule Offheap.Bench.Scenarios.Counters do
         component: "counters",
         name: name,
         peer: "a NIF that only fetches its resource",
+        floor: true,
         ours: ours,
         theirs: &__MODULE__.size/2,
         setup: fn ->
           ref = Counter.new(@counters)
           {ref, ref}
         end
-      }
-    end
-  end
-
-  defp parallel do
-    for {kind, options} <- kinds(),
-        {name, ours, theirs} <- operations(),
-        name in ["add", "get"] do
-      %{
-        component: "counters",
-        name: "#{name}, 2 processes, one counter",
-        peer: ":counters.#{name}, #{kind}",
-        parallel: 2,
-        ours: ours,
-        theirs: theirs,
-        setup: setup(options)
       }
     end
   end
@@ -116,6 +103,7 @@ defmodule Offheap.Bench.Scenarios.Counters do
         component: "counters",
         name: name,
         peer: "loop over :counters.get, #{kind}",
+        quick: name == "sum of 1000 counters",
         ours: ours,
         theirs: theirs,
         setup: setup(options)

@@ -1,11 +1,11 @@
-# Offheap.File and Offheap.Hash against raw files of :file and :crypto, everything in the page cache.
+# Offheap.File against raw files of :file, everything in the page cache.
 #
 # :file.pread makes a binary. One that is dropped at once is the emulator's cheapest case: the next
 # one gets its memory again. One that is kept for a while needs memory of its own; "kept" rows have
 # the last 32 results alive, in binaries there and in 32 buffers here.
 defmodule Offheap.Bench.Scenarios.File do
   use Offheap.Bench
-  alias Offheap.{Buffer, Hash, Pool}
+  alias Offheap.{Buffer, Pool}
 
   @kept 32
 
@@ -137,23 +137,6 @@ defmodule Offheap.Bench.Scenarios.File do
     file_pwrite(path, pieces, n)
   end
 
-  # --- Hashing ---
-
-  def digest({bytes, pool, algorithm, _otp}, n) do
-    {:ok, buffer} = Buffer.lease(pool, 0, bytes)
-    digest_loop(algorithm, {buffer, 0, byte_size(bytes)}, n)
-    :ok = Buffer.release(buffer)
-  end
-
-  defp digest_loop(_algorithm, _range, 0), do: :ok
-
-  defp digest_loop(algorithm, range, n) do
-    _digest = Hash.digest(algorithm, range)
-    digest_loop(algorithm, range, n - 1)
-  end
-
-  defloop(crypto_hash({bytes, _pool, _algorithm, otp}, _i), do: :crypto.hash(otp, bytes))
-
   # --- The rows ---
 
   @sizes [{"512 B", 512}, {"64 KiB", 65_536}, {"1 MiB", 1_048_576}]
@@ -182,8 +165,7 @@ defmodule Offheap.Bench.Scenarios.File do
           {"writev of 16 inline", &__MODULE__.writev_inline/2}
         ],
         {":file.pwrite of iolist", &__MODULE__.file_pwrite_iolist/2}
-      ),
-      hash_rows()
+      )
     ])
   end
 
@@ -191,8 +173,10 @@ defmodule Offheap.Bench.Scenarios.File do
     for {text, length} <- @sizes, {name, fun} <- ours do
       %{
         component: "file",
-        name: "#{name}, #{text}",
+        name: name,
+        input: text,
         peer: peer,
+        quick: length == 65_536,
         ours: fun,
         theirs: theirs,
         setup: fn ->
@@ -204,23 +188,6 @@ defmodule Offheap.Bench.Scenarios.File do
           {state, state}
         end,
         teardown: fn {{path, _, _}, _} -> File.rm!(path) end
-      }
-    end
-  end
-
-  defp hash_rows do
-    for {text, length} <- [{"4 KiB", 4096}, {"1 MiB", 1_048_576}],
-        {ours, otp} <- [{{:blake2b, 64}, :blake2b}, {:sha256, :sha256}, {:sha512, :sha512}] do
-      %{
-        component: "file",
-        name: "digest #{otp}, #{text}",
-        peer: ":crypto.hash of a binary",
-        ours: &__MODULE__.digest/2,
-        theirs: &__MODULE__.crypto_hash/2,
-        setup: fn ->
-          state = {:crypto.strong_rand_bytes(length), Pool.new(), ours, otp}
-          {state, state}
-        end
       }
     end
   end

@@ -161,39 +161,42 @@ defmodule Offheap.Bench.Scenarios.Histogram do
     hand = "cell by comparisons, 2 x :counters.add"
     float = "cell by a float's exponent, 2 x :counters.add"
 
-    for parallel <- [1, 2],
-        scenario <- recording(parallel, hand, float) ++ one_process(parallel, hand) do
-      Map.merge(%{component: "histogram", parallel: parallel}, scenario)
+    for scenario <- recording(hand, float) ++ readings(hand) do
+      Map.merge(
+        %{
+          component: "histogram",
+          quick:
+            scenario.name in ["record", "record_many of 100", "4 quantiles of #{@cells} cells"]
+        },
+        scenario
+      )
     end
   end
 
-  defp recording(parallel, hand, float) do
+  defp recording(hand, float) do
     plain = fn -> {Histogram.new(), counters()} end
 
-    [
-      {"record", float, &__MODULE__.record/2, &__MODULE__.otp_record_exponent/2, plain},
-      {"record", hand, &__MODULE__.record/2, &__MODULE__.otp_record_compare/2, plain},
-      {"record", hand <> ", write_concurrency", &__MODULE__.record/2,
-       &__MODULE__.otp_record_compare/2, fn -> {Histogram.new(), striped_counters()} end},
-      {"record, 14 buckets", "linear search, 2 x :counters.add", &__MODULE__.record_bucket/2,
-       &__MODULE__.otp_record_bucket/2,
-       fn ->
-         {Histogram.new(buckets: @buckets), {:counters.new(16, []), @buckets, 16}}
-       end}
-    ]
-    |> Enum.map(fn {name, peer, ours, theirs, setup} ->
-      name = if parallel == 1, do: name, else: "#{name}, #{parallel} processes"
-      %{name: name, peer: peer, ours: ours, theirs: theirs, setup: setup}
-    end)
+    for {name, peer, ours, theirs, setup} <- [
+          {"record", float, &__MODULE__.record/2, &__MODULE__.otp_record_exponent/2, plain},
+          {"record", hand, &__MODULE__.record/2, &__MODULE__.otp_record_compare/2, plain},
+          {"record", hand <> ", write_concurrency", &__MODULE__.record/2,
+           &__MODULE__.otp_record_compare/2, fn -> {Histogram.new(), striped_counters()} end},
+          {"record, 14 buckets", "linear search, 2 x :counters.add", &__MODULE__.record_bucket/2,
+           &__MODULE__.otp_record_bucket/2,
+           fn ->
+             {Histogram.new(buckets: @buckets), {:counters.new(16, []), @buckets, 16}}
+           end}
+        ] do
+      %{name: name, peer: peer, parallel: :all, ours: ours, theirs: theirs, setup: setup}
+    end
   end
 
-  defp one_process(2, _hand), do: []
-
-  defp one_process(1, hand) do
+  defp readings(hand) do
     [
       %{
         name: "record, over the floor",
         peer: "Offheap.Atomics.size",
+        floor: true,
         ours: &__MODULE__.record_same/2,
         theirs: &__MODULE__.size/2,
         note: "0.74 is 1.35 times the floor",

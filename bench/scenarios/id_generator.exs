@@ -51,8 +51,7 @@ defmodule Offheap.Bench.Scenarios.IdGenerator do
     by_hand = "by hand on :atomics"
 
     rows = [
-      {"next", by_hand, 1, &__MODULE__.next/2, &__MODULE__.otp_next/2},
-      {"next, 2 processes", by_hand, 2, &__MODULE__.next/2, &__MODULE__.otp_next/2},
+      {"next", by_hand, :all, &__MODULE__.next/2, &__MODULE__.otp_next/2},
       {"next_n, 100 ids", by_hand, 1, &__MODULE__.next_n/2, &__MODULE__.otp_next_n/2},
       {"next", ":erlang.unique_integer, no time, no node", 1, &__MODULE__.next/2,
        &__MODULE__.unique/2}
@@ -69,6 +68,7 @@ defmodule Offheap.Bench.Scenarios.IdGenerator do
         name: name,
         peer: peer,
         parallel: parallel,
+        quick: parallel == :all,
         ours: ours,
         theirs: theirs,
         setup: fn -> {generator(), :atomics.new(1, [])} end
@@ -79,6 +79,7 @@ defmodule Offheap.Bench.Scenarios.IdGenerator do
           component: "id_generator",
           name: name,
           peer: "a NIF that only fetches its resource",
+          floor: true,
           ours: ours,
           theirs: &__MODULE__.size/2,
           setup: fn -> {generator(), Counter.new(1)} end

@@ -56,9 +56,8 @@ defmodule Offheap.Bench.Scenarios.Pool do
     end
   end
 
-  def scenarios, do: bytes_scenarios() ++ parallel_scenarios()
-
-  defp bytes_scenarios do
+  # One pool for all processes, and small blocks in several at once.
+  def scenarios do
     for {text, size} <- [
           {"128 B", 128},
           {"4 KiB", 4096},
@@ -76,25 +75,13 @@ defmodule Offheap.Bench.Scenarios.Pool do
         ] do
       %{
         component: "pool",
-        name: "#{name}, #{text}",
+        name: name,
+        input: text,
         peer: ":binary.copy",
+        parallel: if(name == "lease filled, release" and size <= 4096, do: :all, else: 1),
+        quick: size == 4096,
         ours: ours,
         theirs: &__MODULE__.copy/2,
-        setup: bytes_state(size)
-      }
-    end
-  end
-
-  # One pool for all processes.
-  defp parallel_scenarios do
-    for {text, size} <- [{"128 B", 128}, {"4 KiB", 4096}] do
-      %{
-        component: "pool",
-        name: "lease filled, release, #{text}, 2 processes",
-        peer: ":binary.copy",
-        ours: &__MODULE__.lease_filled_release/2,
-        theirs: &__MODULE__.copy/2,
-        parallel: 2,
         setup: bytes_state(size)
       }
     end

@@ -31,25 +31,15 @@ defmodule Offheap.Bench.Scenarios.Ports do
     end
   end
 
-  # The same through a port that the measuring process owns; opened at the first call in each process.
-  def plain({executable, depth}, n) do
-    port = plain_port(executable)
+  # The same through a port that the measuring process owns while it measures. The port was opened before,
+  # as the pool was started.
+  def plain({port, owner, depth}, n) do
+    true = Port.connect(port, self())
     first = min(depth, n)
     for i <- 1..first, do: plain_send(port, i)
     plain_loop(port, n - first, n)
-  end
-
-  defp plain_port(executable) do
-    case Process.get(:plain_port) do
-      nil ->
-        options = [:binary, :exit_status, packet: 4]
-        port = Port.open({:spawn_executable, executable}, options)
-        Process.put(:plain_port, port)
-        port
-
-      port ->
-        port
-    end
+    true = Port.connect(port, owner)
+    true = Process.unlink(port)
   end
 
   defp plain_send(port, i), do: Port.command(port, :erlang.term_to_binary({i, :echo, @data}))
@@ -89,14 +79,20 @@ defmodule Offheap.Bench.Scenarios.Ports do
       %{
         component: "ports",
         name: "echo of 16 bytes, depth #{depth}",
+        quick: true,
         peer: "plain port, depth #{depth}",
         ours: if(depth == 1, do: &__MODULE__.call/2, else: &__MODULE__.pipeline/2),
         theirs: &__MODULE__.plain/2,
         setup: fn ->
           {:ok, pool} = PortPool.start_link(size: 1)
-          {{pool, depth}, {executable(), depth}}
+          options = [:binary, :exit_status, packet: 4]
+          port = Port.open({:spawn_executable, executable()}, options)
+          {{pool, depth}, {port, self(), depth}}
         end,
-        teardown: fn {{pool, _}, _} -> PortPool.stop(pool) end
+        teardown: fn {{pool, _}, {port, _, _}} ->
+          PortPool.stop(pool)
+          Port.close(port)
+        end
       }
     end
   end
@@ -107,7 +103,9 @@ defmodule Offheap.Bench.Scenarios.Ports do
         lane != :inline or size <= 49_152 do
       %{
         component: "jobs",
-        name: "blake2b of #{name}, lane #{lane}",
+        name: "blake2b, lane #{lane}",
+        input: name,
+        quick: size == 65_536,
         peer: ":crypto.hash(:blake2b)",
         ours: if(lane == :auto, do: &__MODULE__.hash_auto/2, else: &__MODULE__.hash/2),
         theirs: &__MODULE__.crypto_hash/2,

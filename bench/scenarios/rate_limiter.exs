@@ -168,26 +168,23 @@ defmodule Offheap.Bench.Scenarios.RateLimiter do
     gcra = "compare_exchange loop on :atomics"
 
     for {name, peer, ours, theirs, setup, parallel} <- [
-          {"take, time given", gcra, &__MODULE__.take/2, &__MODULE__.otp_take/2, &full/0, 1},
+          {"take, time given", gcra, &__MODULE__.take/2, &__MODULE__.otp_take/2, &full/0, :all},
           {"take 7, time given", gcra, &__MODULE__.take_7/2, &__MODULE__.otp_take_7/2, &full/0,
            1},
           {"take, time given, denied", gcra, &__MODULE__.take/2, &__MODULE__.otp_take/2, &empty/0,
            1},
           {"take, own clock", gcra <> ", monotonic_time", &__MODULE__.take_clock/2,
-           &__MODULE__.otp_take_clock/2, &full/0, 1},
+           &__MODULE__.otp_take_clock/2, &full/0, :all},
           {"peek, time given", ":atomics.get", &__MODULE__.peek/2, &__MODULE__.otp_peek/2,
            &full/0, 1},
-          {"refund", ":atomics.sub", &__MODULE__.refund/2, &__MODULE__.otp_refund/2, &full/0, 1},
-          {"take, time given, 2 processes, one bucket", gcra, &__MODULE__.take/2,
-           &__MODULE__.otp_take/2, &full/0, 2},
-          {"take, own clock, 2 processes, one bucket", gcra <> ", monotonic_time",
-           &__MODULE__.take_clock/2, &__MODULE__.otp_take_clock/2, &full/0, 2}
+          {"refund", ":atomics.sub", &__MODULE__.refund/2, &__MODULE__.otp_refund/2, &full/0, 1}
         ] do
       %{
         component: "rate_limiter",
         name: name,
         peer: peer,
         parallel: parallel,
+        quick: name == "take, time given",
         ours: ours,
         theirs: theirs,
         setup: setup
@@ -205,6 +202,7 @@ defmodule Offheap.Bench.Scenarios.RateLimiter do
         component: "rate_limiter",
         name: name,
         peer: "the floor: a NIF that only gets its resource",
+        floor: true,
         note: "below 1 by construction: the other side is the least that a call of a NIF costs",
         ours: ours,
         theirs: &__MODULE__.floor/2,
@@ -217,29 +215,30 @@ defmodule Offheap.Bench.Scenarios.RateLimiter do
   end
 
   defp keyed_rows do
-    for parallel <- [1, 2] do
+    [
       %{
         component: "rate_limiter",
-        name:
-          "take, time given, #{@keys} keys" <> if(parallel == 2, do: ", 2 processes", else: ""),
+        name: "take, time given, #{@keys} keys",
         peer: "ets for the index, compare_exchange loop on :atomics",
-        parallel: parallel,
+        parallel: :all,
+        quick: true,
         ours: &__MODULE__.take_key/2,
         theirs: &__MODULE__.otp_take_key/2,
         setup: fn ->
           now = System.monotonic_time(:nanosecond)
           # A process that loses the race for a key has used up an index all the same.
-          theirs = Otp.new_keyed(parallel * @keys, 1, 2 ** 50)
+          theirs = Otp.new_keyed(Enum.max(parallels()) * @keys, 1, 2 ** 50)
           {{RateLimiter.new_keyed(opts(1, 2 ** 50)), now}, {theirs, now}}
         end
       }
-    end
+    ]
   end
 
   defp concurrency_rows do
     [
       %{
         component: "concurrency_limiter",
+        quick: true,
         name: "acquire and release",
         peer: "a counter in :atomics, which the owner's death does not release",
         ours: &__MODULE__.acquire_release/2,
@@ -248,6 +247,7 @@ defmodule Offheap.Bench.Scenarios.RateLimiter do
       },
       %{
         component: "concurrency_limiter",
+        quick: true,
         name: "acquire and release, released by the owner's death",
         peer: "a GenServer with monitors",
         ours: &__MODULE__.acquire_release/2,

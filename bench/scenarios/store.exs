@@ -97,18 +97,19 @@ defmodule Offheap.Bench.Scenarios.Store do
     for {kind, kind_name} <- [int: "integers", tuple: "tuples"],
         {size, size_name} <- @sizes,
         {peer, options} <- @peers,
-        op <- [:get, :put, :mixed],
-        parallel <- [1, 2] do
+        op <- [:get, :put, :mixed] do
       %{
         component: "store",
-        name: "#{op_name(op)}, #{size_name} #{kind_name}, #{processes(parallel)}",
+        name: op_name(op),
+        input: "#{size_name} #{kind_name}",
         peer: peer,
-        parallel: parallel,
+        parallel: :all,
+        quick: size == 1_000 and kind == :int,
         fixture: {kind, size, peer},
         setup: fn -> tables(kind, size, options) end,
         teardown: &delete_tables/1,
-        ours: Function.capture(__MODULE__, :"#{op}_#{kind}", 2) |> by_worker(parallel),
-        theirs: Function.capture(__MODULE__, :"ets_#{op}_#{kind}", 2) |> by_worker(parallel)
+        ours: Function.capture(__MODULE__, :"#{op}_#{kind}", 2) |> by_worker(),
+        theirs: Function.capture(__MODULE__, :"ets_#{op}_#{kind}", 2) |> by_worker()
       }
     end
   end
@@ -116,13 +117,8 @@ defmodule Offheap.Bench.Scenarios.Store do
   defp op_name(:mixed), do: "90 get/10 put"
   defp op_name(op), do: to_string(op)
 
-  defp processes(1), do: "1 process"
-  defp processes(n), do: "#{n} processes"
-
   # Workers that counted down together would touch the same keys at the same time.
-  defp by_worker(loop, 1), do: loop
-
-  defp by_worker(loop, _) do
+  defp by_worker(loop) do
     fn {table, size, _}, n, worker -> loop.({table, size, worker * 7919}, n) end
   end
 
@@ -192,6 +188,7 @@ defmodule Offheap.Bench.Scenarios.Store do
         component: "store",
         name: "put, from empty to 100,000 integers",
         peer: ":ets",
+        quick: true,
         ours: &__MODULE__.fill_ours/2,
         theirs: &__MODULE__.fill_ets/2,
         note: "with making and deleting the table"
@@ -262,6 +259,7 @@ defmodule Offheap.Bench.Scenarios.Store do
         component: "store",
         name: "#{name} an entry of 1,000,000",
         peer: ":ets",
+        quick: name == "info(memory)",
         kind: :once,
         unit: "B",
         ours: ours,

@@ -126,6 +126,7 @@ defmodule Offheap.Bench.Scenarios.StoreBag do
           component: "store bag",
           name: "100,000 keys of 3 objects: #{name}",
           peer: ":ets",
+          quick: true,
           fixture: :small,
           setup: &small_tables/0,
           teardown: &delete_tables/1,
@@ -182,8 +183,10 @@ defmodule Offheap.Bench.Scenarios.StoreBag do
         {size, size_name} <- [{1000, "1,000"}, {@walked, "1,000,000"}] do
       %{
         component: "store traversal",
-        name: "next, #{size_name} #{kind}",
+        name: "next",
+        input: "#{size_name} #{kind}",
         peer: ":ets",
+        quick: size == 1000,
         setup: fn -> {set(:offheap_store, size, key), set(:ets, size, key)} end,
         teardown: fn {{ours, _}, {theirs, _}} -> delete_tables({ours, theirs}) end,
         ours: &__MODULE__.walk/2,

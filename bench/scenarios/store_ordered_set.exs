@@ -144,18 +144,19 @@ defmodule Offheap.Bench.Scenarios.StoreOrderedSet do
   defp table_scenarios do
     for {kind, kind_name} <- [int: "integers", tuple: "tuples", binary: "binaries"],
         {peer, options} <- @peers,
-        op <- [:lookup, :next, :range, :insert, :delete_insert],
-        parallel <- if(kind == :int, do: [1, 2], else: [1]) do
+        op <- [:lookup, :next, :range, :insert, :delete_insert] do
       %{
         component: "store",
-        name: "#{op_name(op)}, ordered set of 1,000,000 #{kind_name}, #{processes(parallel)}",
+        name: op_name(op),
+        input: "ordered set of 1,000,000 #{kind_name}",
         peer: peer,
-        parallel: parallel,
+        parallel: if(kind == :int, do: :all, else: 1),
+        quick: kind == :int and options != [],
         fixture: {:ordered_set, kind, peer},
         setup: fn -> tables(kind, options) end,
         teardown: &delete_tables/1,
-        ours: Function.capture(__MODULE__, op, 2) |> by_worker(parallel),
-        theirs: Function.capture(__MODULE__, :"ets_#{op}", 2) |> by_worker(parallel)
+        ours: Function.capture(__MODULE__, op, 2) |> by_worker(),
+        theirs: Function.capture(__MODULE__, :"ets_#{op}", 2) |> by_worker()
       }
     end
   end
@@ -206,13 +207,8 @@ defmodule Offheap.Bench.Scenarios.StoreOrderedSet do
   defp op_name(:delete_insert), do: "delete and insert"
   defp op_name(op), do: to_string(op)
 
-  defp processes(1), do: "1 process"
-  defp processes(n), do: "#{n} processes"
-
   # Workers that counted down together would touch the same keys at the same time.
-  defp by_worker(loop, 1), do: loop
-
-  defp by_worker(loop, _) do
+  defp by_worker(loop) do
     fn {table, kind, _}, n, worker -> loop.({table, kind, worker * 7919}, n) end
   end
 

@@ -38,8 +38,10 @@ defmodule Offheap.Bench.Scenarios.StoreSelect do
         op != :all or size == 100_000 do
       %{
         component: "store select",
-        name: "#{name} of #{size_name}",
+        name: name,
+        input: "of #{size_name}",
         peer: peer,
+        quick: op == :filter and size == 100_000 and options == [],
         fixture: {:integers, size, peer},
         setup: fn -> tables(size, options, &{&1, {&1, :value, rem(&1 * 7919, 1000)}}) end,
         teardown: &delete_tables/1,
@@ -96,6 +98,7 @@ defmodule Offheap.Bench.Scenarios.StoreSelect do
         component: "store select",
         name: name,
         peer: peer,
+        quick: op == :key and options == [],
         fixture: {:integers, size, peer},
         setup: fn -> tables(size, options, &{&1, {&1, :value, rem(&1 * 7919, 1000)}}) end,
         teardown: &delete_tables/1,

@@ -31,4 +31,4 @@ bench: build
 
 .PHONY: benchee
 benchee: build
-	cd bench && BENCHEE=1 mix do deps.get, run benchee.exs
+	cd bench && BENCHEE=1 mix do deps.get, run benchee.exs $(if $(QUICK),--quick)

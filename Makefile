@@ -6,6 +6,8 @@
 #   make test       install what is missing, build, run every test
 #   make bench      paired benchmarks against OTP (QUICK=1: short)
 #   make benchee    the same scenarios under Benchee (needs hex)
+#   make scaling    what an operation costs as tables grow, beside ETS
+#   make instructions   the core's hot paths in instructions, against those kept
 #
 # Honoured: CC CFLAGS LDFLAGS CROSSCOMPILE MIX_APP_PATH ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR
 # ERL_EI_LIBDIR.

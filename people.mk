@@ -32,3 +32,20 @@ bench: build
 .PHONY: benchee
 benchee: build
 	cd bench && BENCHEE=1 mix do deps.get, run benchee.exs $(if $(QUICK),--quick)
+
+.PHONY: scaling
+scaling: build
+	mix run bench/scaling.exs
+
+# The core's hot paths in instructions, against those kept in the tree; KEEP=1 keeps the new ones.
+KEPT  := bench/results/instructions.txt
+PATHS := bench/instructions/paths.c
+
+.PHONY: instructions
+instructions: $(CORE_OBJ)
+	@sh test/install.sh valgrind
+	@$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -Ic_src/core -Itest/c -o $(OBJ)/paths $(PATHS) $(CORE_OBJ) \
+	    $(LDFLAGS) $(SODIUM_LIBS) -lm -ldl
+	@sh bench/instructions/compare.sh $(OBJ)/paths $(KEPT) \
+	    "$$($(CC) --version | head -n 1), $(CFLAGS), $$(uname -m), $$(getconf GNU_LIBC_VERSION 2>/dev/null)" \
+	    $(if $(KEEP),keep)

@@ -42,7 +42,7 @@ KEPT  := bench/results/instructions.txt
 PATHS := bench/instructions/paths.c
 
 .PHONY: instructions
-instructions: $(CORE_OBJ)
+instructions: install $(CORE_OBJ)
 	@sh test/install.sh valgrind
 	@$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -Ic_src/core -Itest/c -o $(OBJ)/paths $(PATHS) $(CORE_OBJ) \
 	    $(LDFLAGS) $(SODIUM_LIBS) -lm -ldl

@@ -10,7 +10,7 @@ defmodule Offheap.BenchTest do
   use Offheap.Bench
 
   alias Offheap.Bench
-  alias Offheap.Bench.{Number, RatioPage, Runner}
+  alias Offheap.Bench.{LinePage, Number, RatioPage, Runner}
 
   setup_all do
     %{scenarios: Bench.scenarios()}
@@ -172,7 +172,7 @@ defmodule Offheap.BenchTest do
       end
 
       assert page =~ "20.0 ns against 50.0 ns, :ets"
-      assert page =~ "<td class=\"text\">put (a note)</td>"
+      assert page =~ "<th scope=\"row\" class=\"text\">put (a note)</th>"
       # Reductions and heap words of both sides.
       assert page =~ "<td>1.50</td><td>2.00</td><td>12.0</td><td>14.0</td>"
       assert [_, _, _] = String.split(page, "<section ")
@@ -241,6 +241,69 @@ defmodule Offheap.BenchTest do
     test "says that a quick run is one" do
       assert page([result(%{})], %{@settings | quick: true}) =~ "A quick run"
       refute page([result(%{})]) =~ "A quick run"
+    end
+  end
+
+  describe "the page of lines" do
+    defp point(side, entries, ns, changes \\ %{}) do
+      Map.merge(
+        %{kind: "set", operation: "get", processes: 1, side: side, entries: entries, ns: ns},
+        changes
+      )
+    end
+
+    defp lines(points),
+      do: @machine |> LinePage.render(@settings, points) |> IO.iodata_to_binary()
+
+    @points [{"Offheap", 1000, 50.0}, {"ETS", 1000, 60.0}, {"Offheap", 100_000, 400.0}] ++
+              [{"ETS", 100_000, 900.0}]
+
+    test "has a chart an operation and count of processes, a line a side, and a table" do
+      points =
+        for {side, entries, ns} <- @points, processes <- [1, 2], kind <- ["set", "bag"] do
+          point(side, entries, ns, %{processes: processes, kind: kind})
+        end
+
+      page = lines(points)
+      charts = Regex.scan(~r/<figure>.*?<\/figure>/s, page)
+      assert length(charts) == 4
+
+      for [chart] <- charts do
+        assert length(Regex.scan(~r/class="line"/, chart)) == 2
+        assert length(Regex.scan(~r/class="mark"/, chart)) == 4
+      end
+
+      assert page =~ "<figcaption>get, 2 processes</figcaption>"
+
+      assert page =~
+               "Offheap from 50.0 ns at 1,000 entries to 400 ns at 100,000; ETS from 60.0 ns"
+
+      assert page =~ "<td>100,000</td><td>400 ns</td><td>900 ns</td>"
+      assert length(String.split(page, "<section>")) == 3
+    end
+
+    test "has the larger further to the right and the slower higher" do
+      page = lines(for {side, entries, ns} <- @points, do: point(side, entries, ns))
+
+      [offheap, ets] =
+        for [_, path] <- Regex.scan(~r/<g class="\w+"><path class="line" d="M([^"]+)"/, page) do
+          for place <- String.split(path, "L"),
+              do: place |> String.split(" ") |> Enum.map(&String.to_float/1)
+        end
+
+      assert [[left, y1], [right, y2]] = offheap
+      assert [[^left, y3], [^right, y4]] = ets
+      assert left < right and y1 > y2 and y1 > y3 and y2 > y4
+    end
+
+    test "escapes every text, and needs nothing from elsewhere" do
+      text = "<script>'\"&"
+
+      page =
+        lines([point(text, 1000, 5.0, %{kind: text, operation: text}), point("ETS", 1000, 6.0)])
+
+      assert page =~ "&lt;script&gt;&#39;&quot;&amp;"
+      refute page =~ ~r/<script|<link|<img|https?:|url\(|@import|src=/
     end
   end
 

@@ -20,7 +20,7 @@ defmodule Offheap.Bench do
 
   defmacro __using__(_opts) do
     quote do
-      import Offheap.Bench, only: [defloop: 2, parallels: 0]
+      import Offheap.Bench, only: [defloop: 2, defsides: 1, parallels: 0, scatter: 2]
     end
   end
 
@@ -50,6 +50,33 @@ defmodule Offheap.Bench do
         unquote(loop)(offheap_bench_n - 1, unquote_splicing(vars))
       end
     end
+  end
+
+  @doc """
+  Defines the modules `Ours` and `Theirs` with the same body, in which `@module` is `:offheap_store` and
+  `:ets`: for operations that both have under one name.
+
+      defsides do
+        defloop lookup(table, i), do: @module.lookup(table, i)
+      end
+
+      alias __MODULE__.{Ours, Theirs}
+  """
+  defmacro defsides(do: body) do
+    quote do
+      for {side, module} <- [Ours: :offheap_store, Theirs: :ets] do
+        defmodule Module.concat(__MODULE__, side) do
+          use Offheap.Bench
+          @module module
+          unquote(body)
+        end
+      end
+    end
+  end
+
+  @doc "0..size-1 for the counts `i`, each as often, in an order without a pattern that a cache could use."
+  defmacro scatter(i, size) do
+    quote do: rem(Bitwise.band(unquote(i) * 0x9E3779B1, 0xFFFFFFF), unquote(size))
   end
 
   # The variables that a pattern binds, each once.

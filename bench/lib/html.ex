@@ -4,18 +4,17 @@ defmodule Offheap.Bench.Html do
   @style """
   :root { color-scheme: light dark; --ground: #ffffff; --text: #1b1f24; --quiet: #59616b;
     --line: #d9dde2; --unity: #1b1f24; --better: #1f74a8; --worse: #c4481b; --even: #7a828c;
-    --third: #6b7d1e; --fourth: #8a4fa3; --band: #f4f6f8; }
+    --third: #5d7a00; --band: #f4f6f8; }
   @media (prefers-color-scheme: dark) {
     :root { --ground: #14171a; --text: #e6e8ea; --quiet: #a3abb5; --line: #343a41;
       --unity: #e6e8ea; --better: #58b4e6; --worse: #ff8f62; --even: #9aa2ac;
-      --third: #b9cc5a; --fourth: #d3a0ea; --band: #1c2024; } }
+      --third: #b9cc5a; --band: #1c2024; } }
   * { box-sizing: border-box; }
   html { -webkit-text-size-adjust: 100%; }
   body { margin: 0 auto; padding: 1rem; max-width: 72rem; background: var(--ground);
     color: var(--text); font: 1rem/1.45 system-ui, sans-serif; }
   h1 { font-size: 1.6rem; margin: 0.5rem 0; }
   h2 { font-size: 1.2rem; margin: 2.5rem 0 0.25rem; }
-  h3 { font-size: 1rem; margin: 1rem 0 0.25rem; }
   p { max-width: 46rem; }
   a { color: inherit; }
   .quiet { color: var(--quiet); }
@@ -30,7 +29,6 @@ defmodule Offheap.Bench.Html do
   th.text, td.text { text-align: left; white-space: normal; min-width: 9rem; font-weight: normal; }
   thead th { color: var(--quiet); font-weight: normal; vertical-align: bottom; }
   .worse { color: var(--worse); } .better { color: var(--better); }
-  .key { display: inline-block; width: 1.4rem; height: 0.7rem; margin-right: 0.35rem; }
   """
 
   @doc "A whole page. `style` is what this page has of its own; `body` is iodata, already escaped."
@@ -76,7 +74,10 @@ defmodule Offheap.Bench.Html do
     ]
   end
 
-  @doc "A table. A column is `{heading, :text | :number}`, a row the class of its line and its cells."
+  @doc """
+  A table. A column is `{heading, :text | :number}`, the first one the rows' headings; a row is
+  the class of its line and its cells.
+  """
   def table(caption, columns, rows) do
     [
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"#{escape(caption)}\">\n",
@@ -86,7 +87,8 @@ defmodule Offheap.Bench.Html do
       for {class, cells} <- rows do
         [
           "<tr class=\"#{class}\">",
-          for {{_, kind}, cell} <- Enum.zip(columns, cells) do
+          "<th scope=\"row\" class=\"text\">#{escape(hd(cells))}</th>",
+          for {{_, kind}, cell} <- tl(Enum.zip(columns, cells)) do
             "<td#{kind(kind)}>#{escape(cell)}</td>"
           end,
           "</tr>\n"

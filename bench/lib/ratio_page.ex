@@ -41,6 +41,7 @@ defmodule Offheap.Bench.RatioPage do
     .row .name { grid-column: 1 / -1; }
     .axis > :first-child { display: none; }
     .plot { margin: 0 0.4rem; }
+    .plot .unity { top: 0; bottom: 0; }
   }
   """
 
@@ -110,7 +111,7 @@ defmodule Offheap.Bench.RatioPage do
       for {at, label} <- @ticks, do: "<span style=\"left:#{percent(place(at))}\">#{label}</span>"
 
     "<div class=\"axis\"><div></div><div class=\"plot\">#{labels}</div>" <>
-      "<div class=\"ratio\"><small>OTP / Offheap</small></div></div>\n"
+      "<div class=\"ratio\"><small>peer / Offheap</small></div></div>\n"
   end
 
   defp row(r) do

@@ -4,7 +4,6 @@
 # "tuples" are the keys: 7, or {:user, <<7::96>>}.
 defmodule Offheap.Bench.Scenarios.Store do
   use Offheap.Bench
-  import Bitwise
 
   @peers [
     {":ets", []},
@@ -22,27 +21,27 @@ defmodule Offheap.Bench.Scenarios.Store do
   # --- Operations: state is {table, keys, where a worker starts} ---
 
   defloop get_int({table, size, start}, i) do
-    key = spread(i + start, size)
+    key = scatter(i + start, size)
     :offheap_store.lookup_element(table, key, 2)
   end
 
   defloop ets_get_int({table, size, start}, i) do
-    key = spread(i + start, size)
+    key = scatter(i + start, size)
     :ets.lookup_element(table, key, 2)
   end
 
   defloop put_int({table, size, start}, i) do
-    key = spread(i + start, size)
+    key = scatter(i + start, size)
     :offheap_store.insert(table, {key, {i, :value, i}})
   end
 
   defloop ets_put_int({table, size, start}, i) do
-    key = spread(i + start, size)
+    key = scatter(i + start, size)
     :ets.insert(table, {key, {i, :value, i}})
   end
 
   defloop mixed_int({table, size, start}, i) do
-    key = spread(i + start, size)
+    key = scatter(i + start, size)
 
     if rem(i, 10) == 0,
       do: :offheap_store.insert(table, {key, {i, :value, i}}),
@@ -50,7 +49,7 @@ defmodule Offheap.Bench.Scenarios.Store do
   end
 
   defloop ets_mixed_int({table, size, start}, i) do
-    key = spread(i + start, size)
+    key = scatter(i + start, size)
 
     if rem(i, 10) == 0,
       do: :ets.insert(table, {key, {i, :value, i}}),
@@ -58,27 +57,27 @@ defmodule Offheap.Bench.Scenarios.Store do
   end
 
   defloop get_tuple({table, size, start}, i) do
-    key = user(spread(i + start, size))
+    key = user(scatter(i + start, size))
     :offheap_store.lookup_element(table, key, 2)
   end
 
   defloop ets_get_tuple({table, size, start}, i) do
-    key = user(spread(i + start, size))
+    key = user(scatter(i + start, size))
     :ets.lookup_element(table, key, 2)
   end
 
   defloop put_tuple({table, size, start}, i) do
-    key = user(spread(i + start, size))
+    key = user(scatter(i + start, size))
     :offheap_store.insert(table, {key, {i, :value, i}})
   end
 
   defloop ets_put_tuple({table, size, start}, i) do
-    key = user(spread(i + start, size))
+    key = user(scatter(i + start, size))
     :ets.insert(table, {key, {i, :value, i}})
   end
 
   defloop mixed_tuple({table, size, start}, i) do
-    key = user(spread(i + start, size))
+    key = user(scatter(i + start, size))
 
     if rem(i, 10) == 0,
       do: :offheap_store.insert(table, {key, {i, :value, i}}),
@@ -86,7 +85,7 @@ defmodule Offheap.Bench.Scenarios.Store do
   end
 
   defloop ets_mixed_tuple({table, size, start}, i) do
-    key = user(spread(i + start, size))
+    key = user(scatter(i + start, size))
 
     if rem(i, 10) == 0,
       do: :ets.insert(table, {key, {i, :value, i}}),
@@ -144,9 +143,6 @@ defmodule Offheap.Bench.Scenarios.Store do
   defp make_key(:tuple, n), do: user(n)
 
   defp user(n), do: {:user, <<n::96>>}
-
-  # 0..size-1, each as often, without a pattern that a cache could use.
-  defp spread(i, size), do: rem(band(i * 0x9E3779B1, 0xFFFFFFF), size)
 
   # --- From empty: what growing costs ---
 

@@ -1,49 +1,44 @@
 # offheap_store's duplicate bags against ETS's, objects {key, integer}: 100,000 keys of three objects, of which two
 # are equal. Keys are drawn in an order without pattern.
 defmodule Offheap.Bench.Scenarios.StoreDuplicateBag do
+  use Offheap.Bench
+
   @keys 100_000
   @each 3
 
   # The same loops on both modules.
-  for {side, module} <- [Ours: :offheap_store, Theirs: :ets] do
-    defmodule Module.concat(__MODULE__, side) do
-      use Offheap.Bench
-      import Bitwise
+  defsides do
+    @keys 100_000
+    @each 3
 
-      @module module
-      @keys 100_000
-      @each 3
+    defloop(lookup(table, i), do: @module.lookup(table, key(i)))
 
-      defloop(lookup(table, i), do: @module.lookup(table, key(i)))
-
-      defloop insert_delete_object(table, i) do
-        object = {key(i), 4}
-        @module.insert(table, object)
-        @module.delete_object(table, object)
-      end
-
-      defloop take_insert(table, i) do
-        @module.insert(table, @module.take(table, key(i)))
-      end
-
-      # n inserts, in tables of three objects a key.
-      def fill(_state, 0), do: :ok
-
-      def fill(state, n) do
-        count = min(n, @each * @keys)
-        @module.delete(new(count))
-        fill(state, n - count)
-      end
-
-      def new(count) do
-        table = @module.new(:bench, [:duplicate_bag, :public])
-        for i <- 1..count//1, do: @module.insert(table, {rem(i, @keys), min(div(i, @keys), 1)})
-        table
-      end
-
-      # 0..@keys-1, each as often, without a pattern that a cache could use.
-      defp key(i), do: rem(band(i * 0x9E3779B1, 0xFFFFFFF), @keys)
+    defloop insert_delete_object(table, i) do
+      object = {key(i), 4}
+      @module.insert(table, object)
+      @module.delete_object(table, object)
     end
+
+    defloop take_insert(table, i) do
+      @module.insert(table, @module.take(table, key(i)))
+    end
+
+    # n inserts, in tables of three objects a key.
+    def fill(_state, 0), do: :ok
+
+    def fill(state, n) do
+      count = min(n, @each * @keys)
+      @module.delete(new(count))
+      fill(state, n - count)
+    end
+
+    def new(count) do
+      table = @module.new(:bench, [:duplicate_bag, :public])
+      for i <- 1..count//1, do: @module.insert(table, {rem(i, @keys), min(div(i, @keys), 1)})
+      table
+    end
+
+    defp key(i), do: scatter(i, @keys)
   end
 
   alias __MODULE__.{Ours, Theirs}

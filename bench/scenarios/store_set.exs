@@ -1,50 +1,44 @@
 # The other operations of offheap_store's sets against ETS's, on 100,000 objects {key, integer}: one call
 # each, unless the name says two. Keys are drawn in an order without pattern.
 defmodule Offheap.Bench.Scenarios.StoreSet do
+  use Offheap.Bench
+
   @size 100_000
   @list 100
 
   # The same loops on both modules.
-  for {side, module} <- [Ours: :offheap_store, Theirs: :ets] do
-    defmodule Module.concat(__MODULE__, side) do
-      use Offheap.Bench
-      import Bitwise
+  defsides do
+    @size 100_000
+    @list 100
 
-      @module module
-      @size 100_000
-      @list 100
+    defloop(lookup(table, i), do: @module.lookup(table, key(i)))
+    defloop(miss(table, i), do: @module.lookup(table, {key(i), :none}))
+    defloop(member(table, i), do: @module.member(table, key(i)))
+    defloop(update_counter(table, i), do: @module.update_counter(table, key(i), 1))
+    defloop(one_counter(table, _i), do: @module.update_counter(table, 0, 1))
+    defloop(update_element(table, i), do: @module.update_element(table, key(i), {2, i}))
+    defloop(tab2list(table, _i), do: @module.tab2list(table))
+    defloop(foldl(table, _i), do: @module.foldl(&(elem(&1, 1) + &2), 0, table))
 
-      defloop(lookup(table, i), do: @module.lookup(table, key(i)))
-      defloop(miss(table, i), do: @module.lookup(table, {key(i), :none}))
-      defloop(member(table, i), do: @module.member(table, key(i)))
-      defloop(update_counter(table, i), do: @module.update_counter(table, key(i), 1))
-      defloop(one_counter(table, _i), do: @module.update_counter(table, 0, 1))
-      defloop(update_element(table, i), do: @module.update_element(table, key(i), {2, i}))
-      defloop(tab2list(table, _i), do: @module.tab2list(table))
-      defloop(foldl(table, _i), do: @module.foldl(&(elem(&1, 1) + &2), 0, table))
-
-      defloop insert_new_delete(table, i) do
-        @module.insert_new(table, {@size + key(i), i})
-        @module.delete(table, @size + key(i))
-      end
-
-      defloop take_insert(table, i) do
-        key = key(i)
-        @module.take(table, key)
-        @module.insert(table, {key, i})
-      end
-
-      defloop insert_list(table, i) do
-        first = key(i)
-        @module.insert(table, for(n <- 1..@list, do: {rem(first + n, @size), i}))
-      end
-
-      # 0..@size-1, each as often, without a pattern that a cache could use.
-      defp key(i), do: rem(band(i * 0x9E3779B1, 0xFFFFFFF), @size)
+    defloop insert_new_delete(table, i) do
+      @module.insert_new(table, {@size + key(i), i})
+      @module.delete(table, @size + key(i))
     end
+
+    defloop take_insert(table, i) do
+      key = key(i)
+      @module.take(table, key)
+      @module.insert(table, {key, i})
+    end
+
+    defloop insert_list(table, i) do
+      first = key(i)
+      @module.insert(table, for(n <- 1..@list, do: {rem(first + n, @size), i}))
+    end
+
+    defp key(i), do: scatter(i, @size)
   end
 
-  use Offheap.Bench
   alias __MODULE__.{Ours, Theirs}
 
   # --- What ETS has under another name ---

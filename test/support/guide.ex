@@ -175,7 +175,7 @@ defmodule Offheap.Guide do
 
         {"** " <> _ = expected, {:raised, exception, _stack}} ->
           seen = "** (#{inspect(exception.__struct__)}) #{Exception.message(exception)}"
-          seen == expected || failed(state, line, "raised #{seen}, not #{expected}")
+          lines(seen) == lines(expected) || failed(state, line, "raised #{seen}, not #{expected}")
           state
 
         {_, {:raised, exception, stack}} ->
@@ -204,6 +204,9 @@ defmodule Offheap.Guide do
   rescue
     exception -> {:raised, exception, __STACKTRACE__}
   end
+
+  # A message may have empty lines, which an example leaves out.
+  defp lines(text), do: String.split(text, "\n", trim: true)
 
   # Values may name variables: what a process is, say.
   defp value_of(text, line, state) do

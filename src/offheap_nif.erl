@@ -36,7 +36,7 @@
 
 %% the registry
 -export([registry_counts/0, registry_list/2, registry_stats/4, registry_frozen/2, registry_find/1,
-         binary_address/1, pool_list/1, pool_at/2, pool_info/2]).
+         binary_address/1, pool_list/1, pool_at/2, pool_entry/1, pool_info/2]).
 
 %% bytes of buffers
 -export([buffer_put_number/4, buffer_get_number/3, buffer_put_numbers/4, buffer_get_numbers/4,
@@ -268,6 +268,7 @@ registry_find(_Binary) -> ?STUB.
 binary_address(_Binary) -> ?STUB.
 pool_list(_Name) -> ?STUB.
 pool_at(_Name, _Generation) -> ?STUB.
+pool_entry(_Pool) -> ?STUB.
 pool_info(_Name, _Generation) -> ?STUB.
 
 store_new(_Name, _Options, _Heir, _Salt) -> ?STUB.

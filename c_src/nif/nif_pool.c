@@ -204,6 +204,17 @@ ERL_NIF_TERM nif_pool_at(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     return pool == NULL ? nif_atom.gone : make_handle(env, pool, oh_pool_hold(pool));
 }
 
+/* pool_entry(Pool) -> {Name, Generation}: its entry in the registry. Two handles are of one pool if
+ * their entries are equal. */
+ERL_NIF_TERM nif_pool_entry(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    oh_pool_t *pool;
+    if (!nif_pool_get(env, argv[0], &pool))
+        return enif_make_badarg(env);
+    return enif_make_tuple2(env, enif_make_uint(env, pool->entry->name),
+                            enif_make_uint(env, oh_registry_generation(pool->entry)));
+}
+
 /* One lease as a map; false: there is none, or it ended while it was looked at, or is younger. */
 static bool describe_lease(ErlNifEnv *env, oh_buffer_t *b, uint64_t now_ms, uint64_t older_ms,
                            ERL_NIF_TERM *map) {

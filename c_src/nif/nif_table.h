@@ -79,6 +79,7 @@ NIF(pool_info, 1, 0)
 NIF(pool_info, 2, 0)
 NIF(pool_list, 1, 0)
 NIF(pool_at, 2, 0)
+NIF(pool_entry, 1, 0)
 
 NIF(pool_refused, 1, 0)
 NIF(pool_trim, 3, DIRTY_CPU)

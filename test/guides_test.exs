@@ -90,6 +90,133 @@ defmodule Offheap.GuidesTest do
     end
   end
 
+  describe "the page of promises" do
+    @promises Path.join(@top, "guides/promises.md")
+
+    # What other modules of the project ask of a module, not its user.
+    @for_others [
+      offheap_jobs: [init: 0, libraries: 0],
+      offheap_port_pool: [max_frame: 1, default_executable: 0]
+    ]
+
+    # Not for users: what is under the functions of others.
+    @internal ~w(offheap_app offheap_nif offheap_sup offheap_histogram_text offheap_port_registry
+      offheap_port_worker offheap_store_errors offheap_store_file offheap_store_i offheap_store_qlc
+      offheap_store_select offheap_store_select_bag offheap_top)a
+
+    test "has all functions of all Erlang modules, and no others" do
+      {:ok, modules} = :application.get_key(:offheap, :modules)
+      promised = promised()
+
+      erlang = Enum.filter(modules, &(to_string(&1) =~ ~r/^offheap/)) -- @internal
+
+      assert Enum.sort(Map.keys(promised) -- ["Elixir alone"]) ==
+               erlang |> Enum.map(&to_string/1) |> Enum.sort()
+
+      for module <- erlang do
+        exported =
+          for {name, arity} = function <- module.module_info(:exports),
+              name != :module_info,
+              function not in callbacks(module),
+              function not in Keyword.get(@for_others, module, []),
+              do: "#{name}/#{arity}"
+
+        assert {module, Enum.sort(promised[to_string(module)])} == {module, Enum.sort(exported)}
+      end
+    end
+
+    test "has what only Elixir's modules have" do
+      own =
+        for module <- elixir_modules(),
+            documented?(module),
+            {name, arity} <- module.__info__(:functions),
+            name not in [:__struct__],
+            not of_erlang?(module, name),
+            do: "#{inspect(module)}.#{name}/#{arity}"
+
+      assert Enum.sort(promised()["Elixir alone"]) == Enum.sort(own)
+    end
+
+    defp callbacks(module) do
+      for behaviour <- Keyword.get(module.module_info(:attributes), :behaviour, []),
+          callback <- behaviour.behaviour_info(:callbacks),
+          do: callback
+    end
+
+    # {heading, functions named in the first column of its table}.
+    defp promised do
+      for section <- @promises |> File.read!() |> String.split(~r/^## /m) |> tl(),
+          [heading | lines] = String.split(section, "\n"),
+          heading != "How to read it",
+          into: %{} do
+        functions =
+          for "| " <> row <- lines,
+              [_, name] <-
+                Regex.scan(~r/`([\w.]+[?!]?\/\d+)`/, row |> String.split(" | ") |> hd()),
+              do: name
+
+        {heading, functions}
+      end
+    end
+
+    defp documented?(module) do
+      {:docs_v1, _, _, _, doc, _, _} = Code.fetch_docs(module)
+      doc != :hidden
+    end
+
+    @twins %{
+      Offheap => :offheap,
+      Offheap.Counter => :offheap_counters,
+      Offheap.HyperLogLog => :offheap_hyperloglog,
+      Offheap.Buffer.Cursor => :offheap_buffer_cursor
+    }
+
+    # Whether its Erlang module has it, by whatever arity: defaults make some more.
+    defp of_erlang?(module, name) do
+      erlang =
+        Map.get_lazy(@twins, module, fn ->
+          :"offheap_#{module |> Module.split() |> List.last() |> Macro.underscore()}"
+        end)
+
+      plain = name |> to_string() |> String.trim_trailing("?")
+      names = [to_string(name), plain, "is_" <> plain]
+
+      Code.ensure_loaded?(erlang) and erlang not in @internal and
+        Enum.any?(erlang.module_info(:exports), fn {name, _} -> to_string(name) in names end)
+    end
+  end
+
+  describe "module documentation" do
+    test "has every function of Elixir's modules, with a type" do
+      for module <- elixir_modules(),
+          {:docs_v1, _, _, _, doc, _, docs} = Code.fetch_docs(module),
+          doc != :hidden do
+        assert is_map(doc) and map_size(doc) > 0, inspect(module)
+        {:ok, specs} = Code.Typespec.fetch_specs(module)
+        typed = MapSet.new(specs, fn {function, _} -> function end)
+
+        for {{:function, name, arity}, _, _, doc, %{} = meta} <- docs, name != :__struct__ do
+          assert is_map(doc), "#{inspect(module)}.#{name}/#{arity} has no doc"
+
+          assert MapSet.member?(typed, {name, arity}) or meta[:defaults] != nil,
+                 "#{inspect(module)}.#{name}/#{arity} has no spec"
+        end
+      end
+    end
+  end
+
+  # Those of lib/ that are no implementation of a protocol and no task.
+  defp elixir_modules do
+    {:ok, modules} = :application.get_key(:offheap, :modules)
+
+    for module <- modules,
+        to_string(module) =~ ~r/^Elixir.Offheap/,
+        Code.ensure_loaded?(module),
+        source = to_string(module.module_info(:compile)[:source]),
+        String.starts_with?(source, Path.join(@top, "lib/")),
+        do: module
+  end
+
   # As GitHub makes anchors of them.
   defp headings(path) do
     for [_, heading] <- Regex.scan(~r/^#+ (.*)$/m, File.read!(path)) do

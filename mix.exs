@@ -11,6 +11,8 @@ defmodule Offheap.MixProject do
       start_permanent: Mix.env() == :prod,
       description: "Off-heap structures in C: atomics, buffers, tables and ports",
       package: package(),
+      docs: docs(),
+      aliases: [docs: [&erlang_docs/1, "docs"]],
       deps: []
     ]
   end
@@ -37,6 +39,67 @@ defmodule Offheap.MixProject do
         ~w(lib src c_src/core c_src/nif c_src/port c_src/include Makefile people.mk test/c/check.mk
            mix.exs rebar.config .formatter.exs README.md CHANGELOG.md LICENSE)
     ]
+  end
+
+  # In the order of the table of contents.
+  @guides ~w(choosing from_ets metrics rate_limiting buffers jobs own_jobs operating promises)
+
+  # For mix docs, where ExDoc is on the machine (Debian: elixir-ex-doc); nothing else needs it.
+  defp docs do
+    guides = for name <- @guides, do: "guides/#{name}.md"
+
+    # Pages of one name would stand in each other's place.
+    notes =
+      for path <- Enum.sort(Path.wildcard("doc/*.md")),
+          do: {path, filename: "note_#{Path.basename(path, ".md")}"}
+
+    [
+      main: "readme",
+      # The notes stand in doc/.
+      output: "doc/html",
+      extras:
+        ["README.md" | guides] ++
+          notes ++
+          [{"bench/README.md", filename: "benchmarks"}] ++
+          ~w(CHANGELOG.md CONTRIBUTING.md LICENSE),
+      formatters: ["html"],
+      groups_for_extras: [Guides: ~r"^guides/", Decisions: ~r"^doc/"],
+      groups_for_modules: [
+        "Atomics and what is built on them":
+          ~r/Atomics|Counter|Histogram|Limiter|Bitset|BloomFilter|HyperLogLog|IdGenerator/,
+        "Buffers, files, hashes": ~r/Pool$|Buffer|File|Hash|Binary/,
+        Store: ~r/Store/,
+        "Jobs and workers": ~r/Jobs|PortPool/,
+        Operating: [Offheap, Offheap.Telemetry, Offheap.Top],
+        Erlang: ~r/^:?offheap/
+      ]
+    ]
+  end
+
+  # Documentation chunks of the Erlang modules, where ExDoc and shells look for them. Tests call it, too.
+  def erlang_docs(_args) do
+    Mix.Task.run("compile")
+    files = "src/offheap*.erl" |> Path.wildcard() |> Enum.map(&to_charlist/1)
+    dir = Path.join(Mix.Project.app_path(), "doc")
+
+    if edoc?() do
+      File.mkdir_p!(dir)
+      options = [dir: to_charlist(dir), preprocess: true]
+      chunks = [doclet: :edoc_doclet_chunks, layout: :edoc_layout_chunks]
+      apply(:edoc, :files, [files, options ++ chunks])
+    end
+
+    :ok
+  end
+
+  # Applications of Erlang's that Mix takes off the code path from 1.15 on, unless asked.
+  defp edoc? do
+    if function_exported?(Mix, :ensure_application!, 1),
+      do: for(application <- [:edoc, :xmerl], do: apply(Mix, :ensure_application!, [application]))
+
+    Enum.all?([:edoc, :xmerl_scan], &Code.ensure_loaded?/1)
+  rescue
+    Mix.Error -> false
   end
 end
 

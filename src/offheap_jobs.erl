@@ -9,17 +9,16 @@
 %% Arguments are a map by name, or the first one alone. Bytes may be a binary, iodata or a buffer, which
 %% is read in place.
 %%
-%% <table border="1">
-%% <tr><th>lane</th><th>for</th><th>what it costs beside the work</th></tr>
-%% <tr><td>`inline'</td><td>up to 50 us</td><td>nothing; holds its scheduler that long</td></tr>
-%% <tr><td>`yielding'</td><td>up to 5 ms, and longer where a pipe would cost more than the work</td>
-%%     <td>0.3 us for each 0.2 ms; shares its scheduler like Erlang code</td></tr>
-%% <tr><td>`dirty'</td><td>longer, while fewer than a limit are at work and none waits for a dirty
-%%     scheduler; files up to 8 ms</td>
-%%     <td>2 to 20 us; holds a dirty scheduler, which large garbage collections need too</td></tr>
-%% <tr><td>`port'</td><td>the rest, and what must not run in the VM</td>
-%%     <td>15 us and, for a byte, 2 ns; no scheduler is held. A file is opened by the worker</td></tr>
-%% </table>
+%% Lanes, what they are for, and what they cost beside the work:
+%% <ul>
+%% <li>`inline': up to 50 us. Costs nothing; holds its scheduler that long.</li>
+%% <li>`yielding': up to 5 ms, and longer where a pipe would cost more than the work. Costs 0.3 us for each
+%%     0.2 ms; shares its scheduler like Erlang code.</li>
+%% <li>`dirty': longer, while fewer than a limit are at work and none waits for a dirty scheduler; files up
+%%     to 8 ms. Costs 2 to 20 us; holds a dirty scheduler, which large garbage collections need too.</li>
+%% <li>`port': the rest, and what must not run in the VM. Costs 15 us and, for a byte, 2 ns; no scheduler
+%%     is held. A file is opened by the worker.</li>
+%% </ul>
 %%
 %% A job that cannot be cut is never yielding; one that works on files is never inline or yielding. What
 %% a job will cost is guessed from what it did before, see {@link calibrate/0}. A job whose caller dies

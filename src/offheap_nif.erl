@@ -1,5 +1,6 @@
 %% The one stub module of the one shared library. API modules (offheap_atomics and so on) delegate
 %% straight to it; nobody else should call it: arguments are checked, but the shapes may change.
+%% @private
 -module(offheap_nif).
 
 -export([library_path/0]).

@@ -205,6 +205,21 @@ defmodule Offheap.GuidesTest do
     end
   end
 
+  # erlang-edoc comes with Erlang's headers on Debian.
+  test "module documentation has every function of Erlang's modules" do
+    assert :ok = Mix.Project.get!().erlang_docs([])
+    {:ok, modules} = :application.get_key(:offheap, :modules)
+
+    for module <- modules, to_string(module) =~ ~r/^offheap/ do
+      {:docs_v1, _, :erlang, _, doc, _, docs} = Code.fetch_docs(module)
+      assert doc != :none, "#{module} has no doc"
+
+      for {{:function, name, arity}, _, _, :none, meta} <- docs, doc != :hidden do
+        assert meta[:equiv] != nil, "#{module}:#{name}/#{arity} has no doc"
+      end
+    end
+  end
+
   # Those of lib/ that are no implementation of a protocol and no task.
   defp elixir_modules do
     {:ok, modules} = :application.get_key(:offheap, :modules)

@@ -10,8 +10,43 @@ defmodule Offheap.Top do
   listed.
   """
 
-  @typedoc "What was seen; see `snapshot/1`."
-  @type snapshot :: :offheap_top.snapshot()
+  @typedoc """
+  What was seen. `:info` is `Offheap.info/0`, `:jobs` `Offheap.Jobs.stats/0` and `:memory`
+  `:erlang.memory/0` of the node; `:pools` are as `Offheap.Pool.info/1` tells, with `:name` and
+  `:oldest_ms`, the age of the oldest lease. Owners are texts. Of old leases the oldest 100 are listed, all
+  are counted.
+  """
+  @type snapshot :: %{
+          node: node(),
+          otp_release: String.t(),
+          time_ms: integer(),
+          uptime_ms: non_neg_integer(),
+          memory: %{atom() => non_neg_integer()},
+          info: map(),
+          stores: [
+            %{
+              name: atom(),
+              type: atom(),
+              size: non_neg_integer(),
+              bytes: non_neg_integer(),
+              owner: String.t()
+            }
+          ],
+          pools: [%{atom() => term()}],
+          old_leases: [
+            %{
+              pool: atom(),
+              owner: String.t(),
+              tag: atom(),
+              age_ms: non_neg_integer(),
+              bytes: pos_integer(),
+              state: :writable | :frozen
+            }
+          ],
+          old_leases_count: non_neg_integer(),
+          older_than_ms: non_neg_integer(),
+          jobs: map()
+        }
 
   @doc """
   Looks at a node.

@@ -60,17 +60,28 @@ defmodule App.MixProject do
   def application, do: [extra_applications: [:logger]]
 end
 END
+    # A store, a counter, a buffer and a job, in ten lines.
     cat >"$work/mix_app/lib/app.ex" <<END
 defmodule App do
   def run do
-    ref = Offheap.Atomics.new(2)
-    Offheap.Atomics.add(ref, 2, 42)
-    table = :offheap_store.new(:app, [:set])
-    :offheap_store.insert(table, {:cells, Offheap.Atomics.to_list(ref)})
-    IO.inspect(:offheap_store.lookup(table, :cells), label: "app")
+    counter = Offheap.Counter.new(1)
+    Offheap.Counter.add(counter, 1, 42)
+    pool = Offheap.Pool.new()
+    {:ok, buffer} = Offheap.Buffer.lease(pool, 64, "abc")
+    {:ok, digest} = Offheap.Jobs.run(:blake2b, buffer, lane: :dirty)
+    {:ok, ^digest} = Offheap.Jobs.run(:blake2b, Offheap.Buffer.freeze(buffer), lane: :port)
+    :ok = Offheap.Buffer.release(buffer)
+    store = Offheap.Store.new(:app)
+    Offheap.Store.put(store, :seen, {Offheap.Counter.get(counter, 1), byte_size(digest)})
+    IO.inspect(Offheap.Store.to_list(store), label: "app")
   end
 end
 END
+}
+
+# example LANGUAGE: the blocks of that language in the README, which a new user copies.
+example() {
+    awk -v fence="\`\`\`$1" '$0 == fence { on = 1; next } /^```/ { on = 0 } on' "$top/README.md"
 }
 
 mix_compiles() {
@@ -82,7 +93,19 @@ mix_compiles() {
 
 mix_runs() {
     cd "$work/mix_app"
-    without_hex mix run -e 'App.run()' | expect 'app: [cells: [0, 42]]'
+    without_hex mix run -e 'App.run()' | expect 'app: [seen: {42, 32}]'
+}
+
+mix_runs_readme() {
+    cd "$work/mix_app"
+    example elixir >readme.exs
+    grep -q 'Offheap.Store.put' readme.exs
+    without_hex mix run readme.exs
+}
+
+mix_has_top() {
+    cd "$work/mix_app"
+    without_hex mix offheap.top --once | expect 'offheap 0.1.0 on nonode@nohost'
 }
 
 # What an earlier make left in the source tree must not end up in the build.
@@ -90,7 +113,7 @@ mix_ignores_stray_output() {
     echo "not a library" >"$work/offheap/priv/offheap_nif.so"
     cd "$work/mix_app"
     without_hex mix deps.compile --force offheap
-    without_hex mix run -e 'App.run()' | expect 'app: [cells: [0, 42]]'
+    without_hex mix run -e 'App.run()' | expect 'app: [seen: {42, 32}]'
     rm "$work/offheap/priv/offheap_nif.so"
 }
 
@@ -106,7 +129,7 @@ mix_release() {
     mv "$work/offheap" "$work/offheap_aside"
     mv _build/prod/rel/app "$work/released"
     ls "$work"/released/lib/offheap-*/priv/offheap_nif.so "$work"/released/lib/offheap-*/priv/offheap_port
-    "$work/released/bin/app" eval 'App.run()' | expect 'app: [cells: [0, 42]]'
+    "$work/released/bin/app" eval 'App.run()' | expect 'app: [seen: {42, 32}]'
     mv "$work/offheap_aside" "$work/offheap"
 }
 
@@ -131,24 +154,34 @@ make_rebar_project() {
     cat >"$work/$1/src/app.app.src" <<END
 {application, app, [{vsn, "0.1.0"}, {applications, [kernel, stdlib, offheap]}]}.
 END
-    cat >"$work/$1/src/app.erl" <<END
+    {
+        cat <<END
 -module(app).
--export([run/0]).
+-export([run/0, readme/0]).
 run() ->
-    Ref = offheap_atomics:new(2, []),
-    offheap_atomics:add(Ref, 2, 42),
-    Table = offheap_store:new(app, [set]),
-    offheap_store:insert(Table, {cells, offheap_atomics:to_list(Ref)}),
-    io:format("app: ~w~n", [offheap_store:lookup(Table, cells)]).
+    Counter = offheap_counters:new(1, []),
+    ok = offheap_counters:add(Counter, 1, 42),
+    Pool = offheap_pool:new(),
+    {ok, Buffer} = offheap_buffer:lease(Pool, 64, <<"abc">>),
+    {ok, Digest} = offheap_jobs:run(blake2b, Buffer, [{lane, dirty}]),
+    {ok, Digest} = offheap_jobs:run(blake2b, offheap_buffer:freeze(Buffer), [{lane, port}]),
+    ok = offheap_buffer:release(Buffer),
+    Store = offheap_store:new(app, [set]),
+    true = offheap_store:insert(Store, {seen, offheap_counters:get(Counter, 1), byte_size(Digest)}),
+    io:format("app: ~w~n", [offheap_store:lookup(Store, seen)]).
+readme() ->
 END
+        example erlang
+    } >"$work/$1/src/app.erl"
+    grep -q 'offheap_store:insert(Store, \[' "$work/$1/src/app.erl"
 }
 
 rebar_run() {
     cd "$work/$1"
     # shellcheck disable=SC2086 # a list of folders
     PATH="$work/bin" erl -noshell -pa _build/default/lib/*/ebin -pa _build/default/checkouts/*/ebin \
-        -eval '{ok, _} = application:ensure_all_started(offheap), app:run(), halt().' |
-        expect 'app: [{cells,[0,42]}]'
+        -eval '{ok, _} = application:ensure_all_started(offheap), {ok, _} = app:readme(), app:run(), halt().' |
+        expect 'app: [{seen,42,32}]'
 }
 
 rebar_git() {
@@ -200,10 +233,12 @@ missing_ei_header() { missing ERL_EI_INCLUDE_DIR=/nonexistent erlang-dev; }
 
 step "a fresh Mix project compiles with Offheap, without Hex" mix_compiles
 step "it runs" mix_runs
+step "the README's examples run in it" mix_runs_readme
+step "it has mix offheap.top" mix_has_top
 step "the source tree got no build output" mix_source_is_untouched
 step "output of an earlier make in the source tree does no harm" mix_ignores_stray_output
 step "its release contains and loads the library" mix_release
-step "a fresh rebar3 project with Offheap from git compiles and runs, without Elixir" rebar_git
+step "a fresh rebar3 project with Offheap from git compiles and runs, without Elixir, with the README's examples" rebar_git
 step "a rebar3 project with Offheap as a checkout compiles and runs, without Elixir" rebar_checkout
 step "gcc builds without a warning" builds_with_gcc
 step "clang builds without a warning" builds_with_clang

@@ -48,6 +48,7 @@ enter(#pool{table = Table}, Index, Owner) ->
 
 init({Names, Pool}) ->
     process_flag(trap_exit, true),
+    offheap_sup:label({?MODULE, lists:last(Names)}),
     %% A pool that was killed may be restarted before its old registry is through with terminate/2, which
     %% would then erase what is written here.
     _ = [await_end(persistent_term:get(?WRITER(Name), undefined)) || Name <- Names],

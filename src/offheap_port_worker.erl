@@ -97,6 +97,7 @@ info(Owner, Timeout) ->
 
 init(Parent, Pool, Index) ->
     process_flag(trap_exit, true),
+    offheap_sup:label({?MODULE, Index}),
     S0 = #state{parent = Parent, index = Index, pool = Pool, stderr = open_stderr(Pool)},
     try open(S0) of
         S ->
@@ -445,6 +446,7 @@ died(Status, #state{in_flight = InFlight, delay_ms = Delay} = S0) ->
             0 -> fail_waiting(Outcome, S1);
             _ -> lists:foldr(fun retry/2, S1, Again)
         end,
+    offheap_port_log:died(S#state.parent, S#state.index, Status, map_size(InFlight)),
     case Delay of
         0 -> restart(S);
         _ -> restart_later(S)
@@ -467,6 +469,8 @@ restart(#state{delay_ms = Delay} = S) ->
         (open(S))#state{delay_ms = max(Delay, ?DELAY_MIN_MS)}
     catch
         error:Reason ->
+            offheap_port_log:not_started(S#state.parent, S#state.index,
+                                         (S#state.pool)#pool.executable, Reason),
             restart_later(fail_waiting({error, {worker_died, Reason}},
                                        S#state{delay_ms = max(Delay, ?DELAY_MIN_MS)}))
     end.

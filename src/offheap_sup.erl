@@ -5,7 +5,7 @@
 
 -behaviour(supervisor).
 
--export([start_link/0, ensure_child/1]).
+-export([start_link/0, ensure_child/1, label/1]).
 -export([init/1]).
 
 start_link() ->
@@ -30,6 +30,14 @@ restart(Id) ->
         {ok, _Pid} -> ok;
         {error, Running} when Running =:= running; Running =:= restarting -> ok;
         {error, Reason} -> {error, Reason}
+    end.
+
+%% What observer and shells show of the calling process, where the emulator has such labels (OTP 27).
+-spec label(term()) -> ok.
+label(Label) ->
+    case erlang:function_exported(proc_lib, set_label, 1) of
+        true -> apply(proc_lib, set_label, [Label]);
+        false -> ok
     end.
 
 init([]) ->

@@ -85,7 +85,7 @@ owner(_) ->
 %% What a process says it is (proc_lib:set_label/1, OTP 27), or what it was started with.
 label(Pid) ->
     Label = case erlang:function_exported(proc_lib, get_label, 1) of
-                true -> proc_lib:get_label(Pid);
+                true -> apply(proc_lib, get_label, [Pid]);
                 false -> undefined
             end,
     case Label of

@@ -10,6 +10,7 @@ defmodule Offheap.Store.Owner do
     {protection, options} = Keyword.pop(options, :protection, :public)
     {more, options} = Keyword.pop(options, :options, [])
     if options != [], do: raise(ArgumentError, "unknown options: #{inspect(options)}")
+    :offheap_sup.label({__MODULE__, name})
     {:ok, :offheap_store.new(name, [:named_table, type, protection | more])}
   end
 

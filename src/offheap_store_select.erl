@@ -9,7 +9,8 @@
 %% from where the first one is, and turned round.
 -module(offheap_store_select).
 
--export([select/2, select/3, select/1, select_reverse/2, select_reverse/3, count/2, delete/2, replace/2, repair/2, plan/2]).
+-export([select/2, select/3, select/1, select_reverse/2, select_reverse/3]).
+-export([count/2, delete/2, replace/2, repair/2, plan/2]).
 -export([match/2, match/3, match_object/2, match_object/3, match_delete/2]).
 -export_type([continuation/0, plan/0]).
 

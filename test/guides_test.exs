@@ -90,6 +90,18 @@ defmodule Offheap.GuidesTest do
     end
   end
 
+  test "all guides and notes are in the documentation that mix docs makes" do
+    extras =
+      for extra <- Mix.Project.config()[:docs][:extras] do
+        case extra do
+          {path, _options} -> path
+          path -> path
+        end
+      end
+
+    for path <- @guides ++ @notes, do: assert(Path.relative_to(path, @top) in extras)
+  end
+
   describe "the page of promises" do
     @promises Path.join(@top, "guides/promises.md")
 

@@ -10,7 +10,7 @@ defmodule Offheap do
   | limiters | `Offheap.RateLimiter`, `Offheap.ConcurrencyLimiter` | GCRA rate limits and permits that go with their owner | permits are given back whatever happens: a bare counter is quicker |
   | bit sets | `Offheap.Bitset`, `Offheap.BloomFilter`, `Offheap.HyperLogLog` | slots, membership and distinct counts | keys differ only in a pid or reference inside them: few bits tell those apart |
   | ids | `Offheap.IdGenerator` | Snowflake ids | uniqueness within one run is enough: `System.unique_integer/0` |
-  | memory | `Offheap.Binary`, `Offheap.info/0`, `Offheap.Telemetry` | slices that pin more than they are; what the toolkit holds | binaries are small or whole: there is nothing to find |
+  | memory | `Offheap.Binary`, `Offheap.info/0`, `Offheap.Top`, `Offheap.Telemetry` | slices that pin more than they are; what the toolkit holds | binaries are small or whole: there is nothing to find |
   | buffers | `Offheap.Pool`, `Offheap.Buffer` | leased, mutable, recycled blocks of bytes, frozen to binaries without a copy | data are small or live short: fresh binaries are cheap |
   | files, hashes | `Offheap.File`, `Offheap.Hash` | files read into buffers and written from them, digests of both in place | you read a file once and keep it as a binary: `File.read/1`; SHA-2 of binaries: `:crypto` |
   | store | `Offheap.Store` | ETS's vocabulary with reads that take no lock | values are large and read whole, or one process alone uses the table: ETS copies such values faster |

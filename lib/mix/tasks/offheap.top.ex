@@ -7,7 +7,7 @@ defmodule Mix.Tasks.Offheap.Top do
       mix offheap.top --node app@host --cookie SECRET
       mix offheap.top --node app@host.example.org --interval 5 --older-than 10
 
-  Ends with `q`. The node needs Offheap, but neither Mix nor Elixir; this one must have the same version of
+  Ends with `q` or Ctrl-C. The node needs Offheap, but neither Mix nor Elixir; this one must have the same version of
   Offheap. Without `--node` it shows itself, which is of use for a look at the table alone.
 
   A task runs in a VM of its own, so it connects to the node as a hidden one that nobody can connect to. Its
@@ -34,6 +34,8 @@ defmodule Mix.Tasks.Offheap.Top do
     sname: :string,
     name: :string
   ]
+
+  @ctrl_c <<3>>
 
   @impl true
   def run(args) do
@@ -137,9 +139,10 @@ defmodule Mix.Tasks.Offheap.Top do
     String.trim(name)
   end
 
-  # Another screen, without a cursor; keys as they come, and not shown.
+  # Another screen, without a cursor; keys as they come, not shown, and Ctrl-C among them: the emulator's
+  # menu would end this without going back.
   defp live(look, interval_ms, settings) do
-    {_, 0} = stty("-icanon -echo")
+    {_, 0} = stty("-icanon -echo -isig")
     IO.write("\e[?1049h\e[?25l")
     parent = self()
     spawn_link(fn -> keys(parent) end)
@@ -175,7 +178,7 @@ defmodule Mix.Tasks.Offheap.Top do
 
   defp wait(interval_ms) do
     receive do
-      {:key, key} when key in ["q", "Q"] -> :quit
+      {:key, key} when key in ["q", "Q", @ctrl_c] -> :quit
       {:key, _} -> :more
     after
       interval_ms -> :more

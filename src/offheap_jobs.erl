@@ -134,29 +134,10 @@ work(dirty, Job, Input, Into, _Timeout, Flags) ->
 work(port, Job, Input, Into, Timeout, _Flags) ->
     case offheap_port_pool:default() of
         {ok, Pool} ->
-            put_into(Into, offheap_port_pool:call(Pool, Job, crossing(Job, Input), Timeout));
+            Options = [{into, Into} || Into =/= none] ++ [{timeout, Timeout}],
+            offheap_port_pool:call(Pool, Job, crossing(Job, Input), Options);
         {error, _} = Error ->
             Error
-    end.
-
-%% The first bytes that came from a worker, into the buffer.
-put_into(none, Outcome) ->
-    Outcome;
-put_into(Into, {ok, Bytes}) when is_binary(Bytes) ->
-    put_bytes(Into, Bytes, byte_size(Bytes));
-put_into(Into, {ok, Parts}) when is_tuple(Parts) ->
-    case lists:splitwith(fun(Part) -> not is_binary(Part) end, tuple_to_list(Parts)) of
-        {_, []} -> {ok, Parts};
-        {Before, [Bytes | After]} ->
-            put_bytes(Into, Bytes, list_to_tuple(Before ++ [byte_size(Bytes) | After]))
-    end;
-put_into(_Into, Outcome) ->
-    Outcome.
-
-put_bytes(Into, Bytes, Result) ->
-    case offheap_nif:buffer_append(Into, Bytes) of
-        ok -> {ok, Result};
-        {error, _} = Error -> Error
     end.
 
 %% --- Choosing ---
@@ -184,7 +165,7 @@ long(Input, CostNs, Bytes, Whole) ->
 
 %% To a worker; what cannot go there takes the lane Else.
 to_port(Input, Bytes, Else) ->
-    case has_buffer(Input) of
+    case offheap_port_shared:stays(Input) of
         true ->
             {Else, buffer_stays, none};
         false ->
@@ -292,7 +273,7 @@ flatten(Input) when is_map(Input) ->
              end, Input);
 flatten(Input) -> Input.
 
-%% What a worker is sent: no buffers, no iodata, and paths that do not depend on its folder.
+%% What a worker is sent: no iodata, and paths that do not depend on its folder.
 crossing(Job, Input) when is_map(Input) ->
     Params = case offheap_nif:job_params(Job) of
                  undefined -> [];
@@ -309,12 +290,7 @@ crossing(Job, Input) ->
 crossing_value(true, Path) when is_binary(Path) -> filename:absname(Path);
 crossing_value(_, Value) when is_list(Value) ->
     try iolist_to_binary(Value) catch error:badarg -> Value end;
-crossing_value(_, Value) when is_tuple(Value), element(1, Value) =:= offheap_buffer ->
-    offheap_nif:buffer_read(Value);
 crossing_value(_, Value) -> Value.
-
-has_buffer(Input) when is_map(Input) -> lists:any(fun is_tuple/1, maps:values(Input));
-has_buffer(Input) -> is_tuple(Input).
 
 options([]) -> {auto, none, ?TIMEOUT_MS};
 options(Options) when is_list(Options) -> lists:foldl(fun option/2, options([]), Options);

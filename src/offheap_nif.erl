@@ -26,7 +26,7 @@
 -export([hash_digest/4, hash_init/3, hash_update/2, hash_update_file/5, hash_final/1]).
 
 %% pools, buffers, files
--export([pool_new/5, pool_lease/2, pool_lease/3, pool_lease/4, pool_lease_wait/5,
+-export([pool_new/6, pool_lease/2, pool_lease/3, pool_lease/4, pool_lease_wait/5,
          pool_lease_again/5, pool_lease_leave/1, pool_leases/4, pool_sweep/1, pool_info/1,
          pool_refused/1, pool_trim/3, pool_close/1]).
 -export([buffer_write/3, buffer_append/2, buffer_read/1, buffer_read/3,
@@ -83,6 +83,9 @@
 -export([job_inline/4, job_cost/3, job_params/1, job_yield/3, job_dirty/3, job_dirty_io/3, job_list/0, job_load/1,
          job_allow_test_jobs/0]).
 -export([process_open/1, process_kill/1, pipe_open/0, pipe_read/1]).
+%% shared memory between the VM and worker programs
+-export([process_await/2, shared_is_supported/0, shared_count/0, buffer_is_shared/1, pool_lease_now/2,
+         crossing_new/2, crossing_sent/2, crossing_replied/2, crossing_end/1]).
 
 %% histograms
 -export([histogram_new_hdr/4, histogram_new_explicit/1, is_histogram/1]).
@@ -206,7 +209,7 @@ hash_update(_State, _Input) -> ?STUB.
 hash_update_file(_State, _File, _FileOffset, _Length, _Buffer) -> ?STUB.
 hash_final(_State) -> ?STUB.
 
-pool_new(_MaxBytes, _Largest, _Align, _HugePages, _Zero) -> ?STUB.
+pool_new(_MaxBytes, _Largest, _Align, _HugePages, _Zero, _Shared) -> ?STUB.
 pool_lease(_Pool, _Size) -> ?STUB.
 pool_lease(_Pool, _Size, _Bytes) -> ?STUB.
 pool_lease(_Pool, _Size, _Bytes, _Tag) -> ?STUB.
@@ -423,6 +426,16 @@ process_open(_OsPid) -> ?STUB.
 process_kill(_Process) -> ?STUB.
 pipe_open() -> ?STUB.
 pipe_read(_Pipe) -> ?STUB.
+%% shared memory between the VM and worker programs
+process_await(_Process, _TimeoutMs) -> ?STUB.
+shared_is_supported() -> ?STUB.
+shared_count() -> ?STUB.
+buffer_is_shared(_Buffer) -> ?STUB.
+pool_lease_now(_Pool, _Size) -> ?STUB.
+crossing_new(_Inputs, _Into) -> ?STUB.
+crossing_sent(_Crossing, _Process) -> ?STUB.
+crossing_replied(_Crossing, _Written) -> ?STUB.
+crossing_end(_Crossing) -> ?STUB.
 
 store_select(_Store, _MatchSpec, _Mode, _Limit, _Position, _Keys, _Results) -> ?STUB.
 store_match_compile(_Store, _MatchSpec) -> ?STUB.

@@ -42,7 +42,8 @@
         {largest, pos_integer()} |
         {align, 16 | 64 | 4096} |
         {huge_pages, boolean()} |
-        {zero, never | on_lease}.
+        {zero, never | on_lease} |
+        {shared, boolean()}.
 -type start_option() ::
         option() |
         {name, atom()} |
@@ -70,6 +71,7 @@
           align := 16 | 64 | 4096,
           huge_pages := boolean(),
           zero := never | on_lease,
+          shared := boolean(),
           memory := non_neg_integer(),
           refused := non_neg_integer(),
           waited := non_neg_integer(),
@@ -105,15 +107,23 @@ new() -> new([]).
 %%     then runs on a dirty scheduler. Default `never': nothing needs it, as bytes beyond a buffer's
 %%     size are never shown. Bytes of a block that is kept stay there until it is leased or freed:
 %%     {@link trim/1} frees it.</li>
+%% <li>`{shared, boolean()}': blocks of 64 KiB and more lie in memory that worker programs can map, so
+%%     that {@link offheap_jobs:run/3} and {@link offheap_port_pool:call/4} hand buffers to a worker
+%%     without a copy through the pipe; default `false'. Each such block takes a file descriptor, of
+%%     which all pools together take a quarter at the most; where there is none left, and on systems
+%%     without memory files, blocks are ordinary ones, and bytes go through the pipe. Such blocks
+%%     have ordinary pages, whatever `huge_pages' says. A new one costs more than an ordinary one:
+%%     set `largest' so that blocks are kept.</li>
 %% </ul>
 %%
 %% Raises `badarg' for other options or values.
 -spec new([option()]) -> handle().
 new(Opts) ->
     #{max_bytes := MaxBytes, largest := Largest, align := Align, huge_pages := HugePages,
-      zero := Zero} = options(Opts, #{max_bytes => ?MAX_BYTES, largest => ?LARGEST, align => ?ALIGN,
-                                      huge_pages => false, zero => never}),
-    offheap_nif:pool_new(MaxBytes, Largest, align(Align), HugePages, zero(Zero)).
+      zero := Zero, shared := Shared} =
+        options(Opts, #{max_bytes => ?MAX_BYTES, largest => ?LARGEST, align => ?ALIGN,
+                        huge_pages => false, zero => never, shared => false}),
+    offheap_nif:pool_new(MaxBytes, Largest, align(Align), HugePages, zero(Zero), Shared).
 
 %% The defaults, with what the options say. Each value is checked where it is used.
 options([{Key, Value} | Opts], Defaults) when is_map_key(Key, Defaults) ->

@@ -10,12 +10,15 @@
                grace_ms :: non_neg_integer(),
                own :: boolean(),          % the program that comes with Offheap
                executable :: string(),
-               args :: [string() | binary()]}).
+               args :: [string() | binary()],
+               shared :: boolean()}).     % offers its workers segments
 
 %% A request on its way: what the worker is sent, how many bytes it is, when its time is up, and how
 %% often it may be sent again.
 -record(request, {caller :: pid(),
                   alias :: reference(),
+                  arity = 3 :: 3 | 4,      % of the tuple, without whose head the body is
+                  crossing = none :: reference() | none, % of buffers that the worker maps
                   body :: iolist() | sent, % dropped when it is sent and may not be sent again
                   bytes :: pos_integer(),
                   deadline :: integer() | infinity, % erlang:monotonic_time(millisecond)

@@ -36,7 +36,7 @@
 -export([call/3, call/4, request/3, request/4, await/1, await/2, cancel/1, info/1]).
 -export([max_frame/1, default_executable/0]).
 -export([init/1]).
--export_type([pool/0, option/0, options/0, request_option/0, request_options/0, reason/0, request_id/0]).
+-export_type([pool/0, option/0, options/0, request_option/0, request_options/0, call_options/0, reason/0, request_id/0]).
 
 -include("offheap_port.hrl").
 
@@ -49,11 +49,12 @@
                 | {max_queue, non_neg_integer()} | {max_frame, pos_integer()}
                 | {max_requests, pos_integer() | infinity} | {grace_ms, timeout()}
                 | {memory, pos_integer()} | {cpu, pos_integer()} | {files, pos_integer()}
-                | {nice, 0..19} | {sandbox, boolean()}
+                | {nice, 0..19} | {sandbox, boolean()} | {shared, boolean()}
                 | {executable, file:name_all()} | {args, [string()]}.
 -type options() :: [option()] | #{atom() => term()}.
 -type request_option() :: {timeout, timeout()} | {idempotent, boolean()}.
 -type request_options() :: [request_option()].
+-type call_options() :: [request_option() | {into, offheap_buffer:buffer()}].
 -type reason() :: overloaded | timeout | cancelled | {worker_died, Status :: 0..255 | atom()} | closed | noproc
                 | too_large | unknown_job | {badarg, atom()} | too_deep | bad_frame | atom().
 -opaque request_id() :: {reference(), pid()} | {done, {error, reason()}}.
@@ -81,8 +82,10 @@ start_link() ->
 %% <li>`nice': 0..19, added to the workers' niceness, so that the VM goes first; default 0.</li>
 %% <li>`sandbox': on Linux, takes from the workers the right to start programs, to use the network and to
 %%     meddle with other processes or the system; files stay. Default false.</li>
+%% <li>`shared': buffers of pools with that option, and large binaries, are handed to the workers in
+%%     shared memory, see {@link call/4}; default true. False: all bytes go through the pipes.</li>
 %% <li>`executable', `args': another program that speaks the protocol, further arguments for it. The
-%%     limits above are for Offheap's own.</li>
+%%     limits and shared memory are for Offheap's own.</li>
 %% </ul>
 %% Raises `badarg' for any other option or value.
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
@@ -138,14 +141,76 @@ call(Pool, Job, Args) ->
 %% <li>`{timeout, Milliseconds | infinity}'; default 5000.</li>
 %% <li>`{idempotent, true}': the job may be done twice: if its worker dies, the request goes to the next
 %%     one, once.</li>
+%% <li>`{into, Buffer}': the bytes that the job gives are appended to the buffer, and the result has their
+%%     number instead. `{error, enospc}' if they do not fit.</li>
 %% </ul>
--spec call(pool(), Job :: atom(), Args :: term(), timeout() | request_options()) ->
+%% Where Args or its values are buffers, their bytes are meant. Those of a pool with the option `shared'
+%% ({@link offheap_pool:new/1}) are not sent: the worker maps their memory and reads them, or writes
+%% its result, in place. Binaries of 128 KiB and more are copied into such memory, at most 64 MiB of them
+%% at a time (the offheap application's `port_shared_bytes'; 0 turns it off). What cannot be shared goes
+%% through the pipe, which is slower and nothing else: other buffers, and all if the worker cannot open
+%% the VM's memory.
+%%
+%% Until the worker has answered or is dead, also after a timeout, a buffer that it writes is `busy' to
+%% all who would extend, freeze or split it; others may read and overwrite what it held before. A release
+%% takes effect then. If the process that owns the worker is killed, and its worker may still write,
+%% the buffer is released. Binaries never show memory that a worker could write: `freeze' and
+%% `slice' of a buffer that had a worker's result copy, whatever its size, in later leases too.
+-spec call(pool(), Job :: atom(), Args :: term(), timeout() | call_options()) ->
           {ok, term()} | {error, reason()}.
 call(Pool, Job, Args, Options) when is_list(Options) ->
-    {Timeout, Retries} = request_options(Options, ?TIMEOUT_MS),
-    await(send(Pool, Job, Args, infinity, Retries), Timeout);
+    {Into, Others} = case lists:keytake(into, 1, Options) of
+                         {value, {into, Buffer}, Rest} when is_tuple(Buffer) -> {Buffer, Rest};
+                         {value, _, _} -> error(badarg);
+                         false -> {none, Options}
+                     end,
+    {Timeout, Retries} = request_options(Others, ?TIMEOUT_MS),
+    call(Pool, Job, Args, Into, Timeout, Retries);
 call(Pool, Job, Args, Timeout) ->
-    await(request(Pool, Job, Args), Timeout).
+    call(Pool, Job, Args, none, Timeout, 0).
+
+call(Name, Job, Args, Into, Timeout, Retries) when is_atom(Job) ->
+    case offheap_port_registry:lookup(Name) of
+        undefined ->
+            {error, noproc};
+        Pool ->
+            case offheap_port_shared:cross(Pool, Args, Into) of
+                none -> call_plain(Pool, Job, Args, Into, Timeout, Retries);
+                Crossed -> call_shared(Pool, Job, Args, Into, Timeout, Retries, Crossed)
+            end
+    end;
+call(_Name, _Job, _Args, _Into, _Timeout, _Retries) ->
+    error(badarg).
+
+call_plain(Pool, Job, Args, Into, Timeout, Retries) ->
+    Id = encode(Pool, {Job, offheap_port_shared:plain(Args)}, none, infinity, Retries),
+    offheap_port_shared:put_into(Into, await(Id, Timeout)).
+
+%% A worker that cannot map what it is told has not begun: the request goes through the pipe.
+call_shared(Pool, Job, Args, Into, Timeout, Retries, {Crossing, Ranges, IntoRange}) ->
+    {Request, PipeInto} = case IntoRange of
+                              none -> {{Job, Ranges}, Into};
+                              _ -> {{Job, IntoRange, Ranges}, none}
+                          end,
+    Id = encode(Pool, Request, Crossing, infinity, 0),
+    case await(Id, Timeout) of
+        {error, not_shared} ->
+            offheap_port_shared:refused(Pool),
+            call_plain(Pool, Job, Args, Into, Timeout, Retries);
+        {error, {worker_died, _}} when Retries > 0 ->
+            end_if_orphaned(Id, Crossing),
+            call_plain(Pool, Job, Args, Into, Timeout, Retries - 1);
+        Outcome ->
+            end_if_orphaned(Id, Crossing),
+            offheap_port_shared:put_into(PipeInto, Outcome)
+    end.
+
+%% A worker's owner that is killed leaves the crossing to the garbage collectors, that of this process
+%% among them.
+end_if_orphaned({done, _}, Crossing) ->
+    offheap_nif:crossing_end(Crossing);
+end_if_orphaned({_Alias, Owner}, Crossing) ->
+    is_process_alive(Owner) orelse offheap_nif:crossing_end(Crossing).
 
 %% @equiv request(Pool, Job, Args, [])
 -spec request(pool(), Job :: atom(), Args :: term()) -> request_id().
@@ -179,21 +244,22 @@ request_option(_, _) -> error(badarg).
 
 send(Name, Job, Args, Deadline, Retries) when is_atom(Job) ->
     case offheap_port_registry:lookup(Name) of
-        #pool{} = Pool -> encode(Pool, Job, Args, Deadline, Retries);
+        #pool{} = Pool -> encode(Pool, {Job, Args}, none, Deadline, Retries);
         undefined -> {done, {error, noproc}}
     end;
 send(_Pool, _Job, _Args, _Deadline, _Retries) ->
     error(badarg).
 
-%% The tuple's head is left off: the owner puts {Id, Job, Args}'s own in front. Large binaries in Args
-%% are not copied, here or on their way to the pipe.
-encode(#pool{max_frame = Max} = Pool, Job, Args, Deadline, Retries) ->
-    [<<131, 104, 2, First/binary>> | More] = term_to_iovec({Job, Args}),
+%% The tuple's head is left off: the owner puts that of {Id, Job, Args} or {Id, Job, Into, Args} in front.
+%% Large binaries in Args are not copied, here or on their way to the pipe.
+encode(#pool{max_frame = Max} = Pool, Request, Crossing, Deadline, Retries) ->
+    [<<131, 104, Arity, First/binary>> | More] = term_to_iovec(Request),
     Body = [First | More],
     case iolist_size(Body) of
         Bytes when Bytes + 8 =< Max ->
             to_owner(Pool, fun(Alias) ->
-                                   #request{caller = self(), alias = Alias, body = Body, bytes = Bytes,
+                                   #request{caller = self(), alias = Alias, arity = Arity + 1,
+                                            crossing = Crossing, body = Body, bytes = Bytes,
                                             deadline = Deadline, retries = Retries}
                            end);
         _ ->
@@ -324,8 +390,9 @@ init(#{size := Size} = Options) ->
 new_pool(#{size := Size, credits := Credits, max_queue := MaxQueue, max_frame := MaxFrame,
            max_requests := MaxRequests, grace_ms := Grace, executable := Executable,
            args := Args} = Options) ->
+    Shared = shares(Options),
     #pool{table = ets:new(?MODULE, [public, {read_concurrency, true}]),
-          load = offheap_atomics:new(Size + 1, [{signed, false}]),
+          load = offheap_atomics:new(Size + 2, []),
           size = Size,
           credits = Credits,
           max_queue = MaxQueue,
@@ -337,15 +404,20 @@ new_pool(#{size := Size, credits := Credits, max_queue := MaxQueue, max_frame :=
                            own -> default_executable();
                            Path -> Path
                        end,
-          args = ["--max-frame", integer_to_list(MaxFrame) | limits(Executable, Options) ++ Args]}.
+          args = ["--max-frame", integer_to_list(MaxFrame) | limits(Executable, Options) ++ Args],
+          shared = Shared}.
 
 limits(own, Options) ->
     lists:append([["--" ++ atom_to_list(Name), integer_to_list(Value)]
                   || {Name, Value} <- maps:to_list(Options),
                      lists:member(Name, [memory, cpu, files, nice])])
-        ++ ["--sandbox" || #{sandbox := true} <- [Options]];
+        ++ ["--sandbox" || #{sandbox := true} <- [Options]]
+        ++ [Arg || shares(Options), Arg <- ["--shared", os:getpid()]];
 limits(_, _) ->
     [].
+
+shares(#{shared := Shared, executable := own}) -> Shared andalso offheap_nif:shared_is_supported();
+shares(_) -> false.
 
 %% --- Options ---
 
@@ -357,7 +429,8 @@ to_map(_) -> error(badarg).
 options(Options) ->
     Given = to_map(Options),
     Defaults = #{size => erlang:system_info(schedulers_online), credits => 64, max_queue => 1024,
-                 max_frame => 64 * 1024 * 1024, max_requests => infinity, grace_ms => 5000, args => []},
+                 max_frame => 64 * 1024 * 1024, max_requests => infinity, grace_ms => 5000, args => [],
+                 shared => true},
     All = maps:merge(Defaults, Given),
     lists:all(fun valid/1, maps:to_list(All)) orelse error(badarg),
     case All of
@@ -376,6 +449,7 @@ valid({Limit, N}) when Limit =:= memory; Limit =:= cpu; Limit =:= files ->
     is_integer(N) andalso N >= 1 andalso N < 1 bsl 63;
 valid({nice, N}) -> is_integer(N) andalso N >= 0 andalso N =< 19;
 valid({sandbox, Sandbox}) -> is_boolean(Sandbox);
+valid({shared, Shared}) -> is_boolean(Shared);
 valid({executable, Path}) -> is_list(Path) orelse is_binary(Path);
 valid({args, Args}) -> is_list(Args) andalso lists:all(fun(A) -> is_list(A) orelse is_binary(A) end, Args);
 valid(_) -> false.

@@ -36,6 +36,8 @@
 -define(BUSY_RETRY_MS, 10).
 %% How often requests that stay in flight are looked at: is their caller alive?
 -define(LOOK_MS, 100).
+%% How long the end of a worker that was killed is waited for.
+-define(END_MS, 2000).
 %% Lines of a worker's standard error that are logged at a time; more are counted.
 -define(LINES, 100).
 
@@ -147,7 +149,7 @@ handle({oh_cancel, Alias}, S) ->
     cancel_in(Alias, S);
 handle({'DOWN', Monitor, process, _, _}, #state{callers = Callers} = S) ->
     case Callers of
-        #{Monitor := Alias} -> forget(Alias, S);
+        #{Monitor := Alias} -> drop(Alias, S);
         #{} -> S
     end;
 handle({Port, {exit_status, Status}}, #state{port = Port} = S) ->
@@ -185,6 +187,7 @@ request_in(#request{alias = Alias} = Request, #state{waiting = Waiting, pool = P
             start_deadline(Request),
             wait(Request, queue:in(Alias, S#state.order), S);
         false ->
+            end_crossing(Request),
             reply(Alias, {error, overloaded}),
             S
     end.
@@ -235,6 +238,14 @@ forget(Alias, #state{waiting = Waiting, callers = Callers} = S) ->
             S
     end.
 
+%% The same for good.
+drop(Alias, #state{waiting = Waiting} = S) ->
+    case Waiting of
+        #{Alias := {Request, _}} -> end_crossing(Request);
+        #{} -> ok
+    end,
+    forget(Alias, S).
+
 sweep(#state{waiting = Waiting, places = Places, order = Order} = S)
   when Places > 2 * map_size(Waiting) + 64 ->
     S#state{order = queue:filter(fun(Alias) -> is_map_key(Alias, Waiting) end, Order),
@@ -242,21 +253,23 @@ sweep(#state{waiting = Waiting, places = Places, order = Order} = S)
 sweep(S) ->
     S.
 
-assign(#request{body = Body, bytes = Bytes, retries = Retries} = Request,
-       #state{next_id = Id, in_flight = InFlight} = S0) ->
+assign(#request{arity = Arity, body = Body, bytes = Bytes, retries = Retries, crossing = Crossing} = Request,
+       #state{next_id = Id, in_flight = InFlight, process = Process} = S0) ->
+    _ = Crossing =:= none orelse Process =:= undefined
+        orelse offheap_nif:crossing_sent(Crossing, Process),
     Kept = case Retries of
                0 -> Request#request{body = sent};
                _ -> Request
            end,
     S = S0#state{next_id = next_id(Id, InFlight), served = S0#state.served + 1,
                  in_flight = InFlight#{Id => #flight{request = Kept}}},
-    %% VERSION, SMALL_TUPLE of 3, INTEGER, then the job and the arguments.
-    add([<<131, 104, 3, 98, Id:32>> | Body], Bytes + 8, S).
+    %% VERSION, SMALL_TUPLE, INTEGER, then the job and the arguments.
+    add([<<131, 104, Arity, 98, Id:32>> | Body], Bytes + 8, S).
 
 %% --- Requests that nobody waits for any more ---
 
 cancel_in(Alias, #state{waiting = Waiting} = S) when is_map_key(Alias, Waiting) ->
-    forget(Alias, S);
+    drop(Alias, S);
 cancel_in(Alias, #state{in_flight = InFlight} = S) ->
     case [Id || {Id, #flight{request = #request{alias = A}}} <- maps:to_list(InFlight), A =:= Alias] of
         [Id] -> cancel_flight(Id, S);
@@ -267,7 +280,7 @@ cancel_in(Alias, #state{in_flight = InFlight} = S) ->
 expired(Alias, #state{waiting = Waiting} = S) ->
     reply(Alias, {error, timeout}),
     case is_map_key(Alias, Waiting) of
-        true -> forget(Alias, S);
+        true -> drop(Alias, S);
         false -> cancel_in(Alias, S)
     end.
 
@@ -362,6 +375,8 @@ terms(Data, S) ->
     try binary_to_term(Data, [used]) of
         {{Id, ok, Result}, Used} ->
             next_term(Data, Used, answer(Id, {ok, Result}, S));
+        {{Id, into, Bytes, Result}, Used} ->
+            next_term(Data, Used, answer(Id, {ok, Result}, Bytes, S));
         {{Id, error, bad_frame}, _Used} ->
             %% It dropped what came after, and nobody knows what that was.
             protocol_error(answer(Id, {error, bad_frame}, S));
@@ -381,13 +396,45 @@ next_term(Data, Used, #state{port = Port} = S) when Port =/= undefined ->
 next_term(_Data, _Used, S) ->
     S.
 
-answer(Id, Outcome, #state{in_flight = InFlight} = S) ->
-    case maps:take(Id, InFlight) of
-        {#flight{request = #request{alias = Alias}}, Rest} ->
-            reply(Alias, Outcome),
-            recycle(S#state{in_flight = Rest, delay_ms = 0});
-        error ->
+answer(Id, Outcome, S) ->
+    answer(Id, Outcome, 0, S).
+
+%% Into: bytes that the worker says it put into the buffer for the result.
+answer(Id, Outcome, Into, #state{in_flight = InFlight} = S) ->
+    case InFlight of
+        #{Id := #flight{request = #request{alias = Alias, crossing = Crossing}}} ->
+            case crossed(Crossing, Into) of
+                true ->
+                    reply(Alias, Outcome),
+                    recycle(S#state{in_flight = maps:remove(Id, InFlight), delay_ms = 0});
+                false ->
+                    protocol_error(S)
+            end;
+        #{} ->
             protocol_error(S)
+    end.
+
+%% The worker has answered and writes no more: its buffers are given back, before the caller knows.
+crossed(none, Into) -> Into =:= 0;
+crossed(Crossing, Into) -> offheap_nif:crossing_replied(Crossing, Into).
+
+%% There will be no answer.
+end_crossing(#request{crossing = none}) -> ok;
+end_crossing(#request{crossing = Crossing}) -> offheap_nif:crossing_end(Crossing).
+
+%% The same for all that are in flight, whose worker is dead or was killed: once it has ended for
+%% certain, so that their buffers may be used again.
+end_crossings(#state{in_flight = InFlight, process = Process}) ->
+    case [Request || #flight{request = #request{crossing = C} = Request} <- maps:values(InFlight), C =/= none] of
+        [] ->
+            ok;
+        Requests ->
+            _ = Process =:= undefined orelse
+                begin
+                    offheap_nif:process_kill(Process),
+                    offheap_nif:process_await(Process, ?END_MS)
+                end,
+            lists:foreach(fun end_crossing/1, Requests)
     end.
 
 %% A worker that has had its share and answered all is replaced.
@@ -438,6 +485,7 @@ down(S) ->
 %% program that fails, and the waiting must not wait for it for ever.
 died(Status, #state{in_flight = InFlight, delay_ms = Delay} = S0) ->
     Outcome = {error, {worker_died, Status}},
+    end_crossings(S0),
     Flights = [Flight || {_, Flight} <- lists:sort(maps:to_list(InFlight))],
     {Again, Ended} = lists:partition(fun is_to_retry/1, Flights),
     _ = [reply(Alias, Outcome) || #flight{request = #request{alias = Alias}} <- Ended],
@@ -459,6 +507,7 @@ retry(#flight{request = #request{alias = Alias, retries = Retries} = Request}, S
     wait(Request#request{retries = Retries - 1}, queue:in_r(Alias, S#state.order), S).
 
 fail_waiting(Outcome, #state{waiting = Waiting} = S) ->
+    _ = [end_crossing(Request) || {Request, _} <- maps:values(Waiting)],
     _ = [reply(Alias, Outcome) || Alias <- maps:keys(Waiting)],
     _ = [erlang:demonitor(Monitor, [flush]) || {_, Monitor} <- maps:values(Waiting)],
     S#state{waiting = #{}, callers = #{}, order = queue:new(), places = 0}.
@@ -480,8 +529,10 @@ restart_later(#state{delay_ms = Delay} = S) ->
     S#state{delay_ms = min(2 * Delay, ?DELAY_MAX_MS)}.
 
 -spec terminate(term(), #state{}) -> no_return().
-terminate(Reason, #state{port = Port} = S) ->
+terminate(Reason, #state{port = Port, waiting = Waiting} = S) ->
     Port =:= undefined orelse kill(S),
+    end_crossings(S),
+    _ = [end_crossing(Request) || {Request, _} <- maps:values(Waiting)],
     exit(Reason).
 
 %% The hang-up of its stdin ends the worker, also in the middle of a job; the signal, also one that is

@@ -6,7 +6,7 @@ defmodule Offheap.TidyTest do
   @top Path.expand("..", __DIR__)
 
   # Erlang modules that are no component of their own.
-  @internal ~w(app nif sup histogram_text port_log port_registry port_worker
+  @internal ~w(app nif sup histogram_text port_log port_registry port_shared port_worker
                store_errors store_file store_i store_qlc store_select
                store_select_bag telemetry top)
 

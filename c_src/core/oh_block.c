@@ -22,7 +22,15 @@ static char *map_huge(uint64_t bytes) {
     return block;
 }
 
-char *oh_block_new(const oh_block_options_t *options, uint64_t bytes, bool *blank) {
+char *oh_block_new(const oh_block_options_t *options, uint64_t bytes, bool *blank,
+                   oh_shared_t **shared) {
+    *shared = NULL;
+    if (options->shared && bytes >= OH_SHARED_BYTES_MIN)
+        *shared = oh_shared_new(bytes);
+    if (*shared != NULL) {
+        *blank = true;
+        return (*shared)->data;
+    }
     *blank = bytes >= OH_ALLOC_MAP_BYTES;
     if (options->huge_pages && bytes >= OH_BLOCK_HUGE_BYTES)
         return map_huge(bytes);
@@ -43,8 +51,11 @@ static void run_clearance(oh_reaper_job_t *job) {
     oh_free_aligned(self);
 }
 
-void oh_block_free(const oh_block_options_t *options, char *block, uint64_t bytes) {
-    if (block == NULL || bytes >= OH_ALLOC_MAP_BYTES) {
+void oh_block_free(const oh_block_options_t *options, char *block, uint64_t bytes,
+                   oh_shared_t *shared) {
+    if (shared != NULL) {
+        oh_shared_free(shared);
+    } else if (block == NULL || bytes >= OH_ALLOC_MAP_BYTES) {
         oh_reaper_free_big(block, bytes); /* the system clears pages before it gives them away */
     } else if (options->clear) {
         clearance_t *self = (clearance_t *)block;

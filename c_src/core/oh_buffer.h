@@ -73,6 +73,7 @@
 #include "oh_atomic.h"
 #include "oh_common.h"
 #include "oh_magazines.h"
+#include "oh_shared.h"
 
 typedef enum {
     OH_BUFFER_RELEASED,
@@ -107,7 +108,8 @@ typedef struct {
     _Atomic uint64_t block_bytes; /* by the exclusive owner */
     uint32_t name;                /* in the pool's nodes; never changes */
     bool blank;                   /* all of block is zero; by the exclusive owner */
-    char pad[OH_CACHE_LINE - 5 * 8 - 5];
+    oh_shared_t *shared;          /* the segment that block is, or NULL; as block */
+    char pad[OH_CACHE_LINE - 7 * 8];
 } oh_buffer_t;
 
 _Static_assert(sizeof(oh_buffer_t) == 2 * OH_CACHE_LINE, "a buffer is two cache lines");
@@ -299,6 +301,12 @@ static inline char *oh_buffer_at(oh_buffer_t *b, uint64_t offset) {
 static inline bool oh_buffer_has(oh_buffer_t *b, uint64_t offset, uint64_t length) {
     uint64_t size = oh_buffer_size(b);
     return offset <= size && length <= size - offset;
+}
+
+/* True if another process may have the bytes mapped for writing: no binary may show them. The
+ * caller has entered. */
+static inline bool oh_buffer_is_exposed(oh_buffer_t *b) {
+    return oh_shared_is_exposed(b->shared);
 }
 
 /* Leaves a mode that does not extend, unless the caller would have to finish the buffer. */

@@ -61,8 +61,9 @@ static oh_buffer_t *named(oh_pool_t *pool, uint32_t name) {
 static void strip(oh_pool_t *pool, oh_buffer_t *b, oh_pool_drop_t drop) {
     void *handle = oh_exchange_acqrel(&b->handle, NULL);
     uint64_t bytes = oh_load_relaxed(&b->block_bytes);
-    oh_block_free(&pool->block, b->block, bytes);
+    oh_block_free(&pool->block, b->block, bytes, b->shared);
     b->block = NULL;
+    b->shared = NULL;
     oh_store_relaxed(&b->block_bytes, 0);
     oh_buffer_rewind(b);
     unreserve(pool, bytes);
@@ -92,8 +93,10 @@ oh_status_t oh_pool_new(const oh_pool_options_t *options, oh_pool_t **out) {
     pool->largest = oh_pool_class_bytes(class);
     pool->class_count = class + 1;
     pool->zero = options->zero;
-    pool->block = (oh_block_options_t){
-        .align = options->align, .huge_pages = options->huge_pages, .clear = options->zero};
+    pool->block = (oh_block_options_t){.align = options->align,
+                                       .huge_pages = options->huge_pages,
+                                       .clear = options->zero,
+                                       .shared = options->shared};
     oh_nodes_init(&pool->nodes, sizeof(oh_buffer_t));
     oh_status_t status = oh_magazines_init(&pool->magazines, &pool->nodes, pool->class_count);
     if (status != OH_OK) {
@@ -129,7 +132,7 @@ static void run_free(oh_reaper_job_t *job) {
     uint32_t count = oh_pool_count(pool);
     for (uint32_t i = 0; i < count; i++) {
         oh_buffer_t *b = oh_pool_at(pool, i);
-        oh_block_free(&pool->block, b->block, oh_load_relaxed(&b->block_bytes));
+        oh_block_free(&pool->block, b->block, oh_load_relaxed(&b->block_bytes), b->shared);
     }
     oh_magazines_free(&pool->magazines);
     oh_nodes_free(&pool->nodes);
@@ -196,7 +199,8 @@ void oh_pool_retire(oh_pool_t *pool, oh_pool_drop_t drop) {
 /* A bare buffer or a new one gets a block of bytes, which were reserved. */
 static oh_status_t make(oh_pool_t *pool, uint64_t bytes, oh_buffer_t **out) {
     bool blank;
-    char *block = oh_block_new(&pool->block, bytes, &blank);
+    oh_shared_t *shared;
+    char *block = oh_block_new(&pool->block, bytes, &blank, &shared);
     if (block == NULL)
         return OH_ENOMEM;
     oh_buffer_t *b = named(pool, oh_freelist_pop(&pool->bare, &pool->nodes));
@@ -204,7 +208,7 @@ static oh_status_t make(oh_pool_t *pool, uint64_t bytes, oh_buffer_t **out) {
         uint32_t name;
         oh_status_t status = oh_nodes_add(&pool->nodes, &name);
         if (status != OH_OK) {
-            oh_block_free(&pool->block, block, bytes);
+            oh_block_free(&pool->block, block, bytes, shared);
             return status == OH_LIMIT ? OH_EXHAUSTED : status;
         }
         b = oh_pool_at(pool, name);
@@ -212,6 +216,7 @@ static oh_status_t make(oh_pool_t *pool, uint64_t bytes, oh_buffer_t **out) {
     }
     b->block = block;
     b->blank = blank;
+    b->shared = shared;
     oh_store_relaxed(&b->block_bytes, bytes);
     oh_buffer_rewind(b);
     oh_fetch_add_relaxed(&pool->made, 1);
@@ -293,7 +298,8 @@ oh_status_t oh_pool_take(oh_pool_t *pool, uint64_t size, oh_buffer_t **b, oh_poo
 
 void oh_pool_put(oh_pool_t *pool, oh_buffer_t *b, oh_pool_drop_t drop) {
     uint64_t bytes = oh_load_relaxed(&b->block_bytes);
-    if (oh_unlikely(bytes > pool->largest || oh_buffer_is_worn(b))) {
+    if (oh_unlikely(bytes > pool->largest || oh_buffer_is_worn(b) ||
+                    oh_shared_is_late(b->shared))) {
         strip(pool, b, drop);
         return;
     }

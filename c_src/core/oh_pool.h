@@ -73,6 +73,7 @@ typedef struct {
     uint32_t align;     /* of blocks, OH_BLOCK_ALIGN_MIN..MAX, a power of two */
     bool huge_pages;    /* as oh_block_options_t says */
     bool zero;          /* blocks are all zero when they are leased, and cleared when freed */
+    bool shared;        /* as oh_block_options_t says */
     oh_line_host_t line_host;
 } oh_pool_options_t;
 
@@ -180,7 +181,8 @@ oh_status_t oh_pool_take_at_cap(oh_pool_t *pool, uint64_t size, oh_buffer_t **b,
 bool oh_pool_is_enough_for_all(oh_pool_t *pool, uint64_t size);
 
 /* Gives a buffer back that the caller owns exclusively, with its block and handle; the caller must
- * not touch it after. */
+ * not touch it after. A segment that another process may yet write (oh_shared_mark_late) is freed
+ * and not kept. */
 void oh_pool_put(oh_pool_t *pool, oh_buffer_t *b, oh_pool_drop_t drop);
 
 /* Frees cached blocks, the largest first, until no more than to_bytes of blocks exist, but only

@@ -251,3 +251,6 @@ ATOM(is_reference)
 ATOM(is_function)
 ATOM(is_map_key)
 ATOM(is_record)
+
+/* shared memory */
+ATOM(shared)

@@ -35,6 +35,17 @@ static ERL_NIF_TERM show(ErlNifEnv *env, oh_buffer_t *b, void *payload, uint64_t
     return enif_make_resource_binary(env, payload, oh_buffer_at(b, offset), length);
 }
 
+/* Bytes that another process may have mapped for writing are not shown but copied, whatever their
+ * number: a binary must never change. */
+static bool is_to_copy(oh_buffer_t *b) {
+    return oh_unlikely(oh_buffer_is_exposed(b));
+}
+
+/* True where that takes too long for a normal scheduler. */
+static bool is_long_copy(oh_buffer_t *b, uint64_t length) {
+    return is_to_copy(b) && length > NIF_BUFFER_INLINE_BYTES && nif_on_scheduler();
+}
+
 /* --- Freezing --- */
 
 /* The bytes of a frozen buffer, inside: a copy if they are few, else what P owns. Who froze it
@@ -42,16 +53,16 @@ static ERL_NIF_TERM show(ErlNifEnv *env, oh_buffer_t *b, void *payload, uint64_t
 static ERL_NIF_TERM frozen_bytes(const nif_lease_t *lease, uint64_t offset, uint64_t length) {
     oh_buffer_t *b = lease->buffer;
     void *payload = oh_load_acquire(&b->payload); /* A6: pairs with R6 */
-    if (length <= SLICE_COPY_BYTES || (payload == NULL && oh_buffer_size(b) <= FREEZE_COPY_BYTES))
+    if (length <= SLICE_COPY_BYTES || is_to_copy(b) ||
+        (payload == NULL && oh_buffer_size(b) <= FREEZE_COPY_BYTES))
         return nif_buffer_copy(lease->env, b, offset, length);
     if (payload == NULL)
         return nif_error(lease->env, nif_atom.status_busy);
     return show(lease->env, b, payload, offset, length);
 }
 
-/* buffer_freeze(Buffer): O(1), or a copy of at most FREEZE_COPY_BYTES. */
+/* buffer_freeze(Buffer): O(1), or a copy of at most FREEZE_COPY_BYTES, or of an exposed block. */
 ERL_NIF_TERM nif_buffer_freeze(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     nif_lease_t lease;
     if (!nif_buffer_get(env, argv[0], &lease))
         return enif_make_badarg(env);
@@ -64,9 +75,12 @@ ERL_NIF_TERM nif_buffer_freeze(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv
     if (status != OH_OK)
         return nif_buffer_status(env, status);
     uint64_t size = oh_buffer_size(b);
-    if (first && size > FREEZE_COPY_BYTES && oh_load_relaxed(&b->payload) == NULL)
+    if (first && size > FREEZE_COPY_BYTES && !is_to_copy(b) && oh_load_relaxed(&b->payload) == NULL)
         make_payload(&lease);
-    ERL_NIF_TERM result = frozen_bytes(&lease, 0, size);
+    ERL_NIF_TERM result = is_long_copy(b, size)
+                              ? enif_schedule_nif(env, "buffer_freeze", ERL_NIF_DIRTY_JOB_CPU_BOUND,
+                                                  nif_buffer_freeze, argc, argv)
+                              : frozen_bytes(&lease, 0, size);
     nif_buffer_leave(&lease, OH_BUFFER_READ);
     return result;
 }
@@ -91,7 +105,6 @@ static bool enter_frozen(const nif_lease_t *lease, ERL_NIF_TERM *result) {
 
 /* buffer_slice(Buffer, Offset, Length): of a frozen buffer; as freeze. */
 ERL_NIF_TERM nif_buffer_slice(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     nif_lease_t lease;
     uint64_t offset, length;
     ERL_NIF_TERM result;
@@ -100,10 +113,13 @@ ERL_NIF_TERM nif_buffer_slice(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
         return enif_make_badarg(env);
     if (!enter_frozen(&lease, &result))
         return result;
-    if (oh_buffer_has(lease.buffer, offset, length))
-        result = frozen_bytes(&lease, offset, length);
-    else
+    if (!oh_buffer_has(lease.buffer, offset, length))
         result = enif_make_badarg(env);
+    else if (is_long_copy(lease.buffer, length))
+        result = enif_schedule_nif(env, "buffer_slice", ERL_NIF_DIRTY_JOB_CPU_BOUND,
+                                   nif_buffer_slice, argc, argv);
+    else
+        result = frozen_bytes(&lease, offset, length);
     nif_buffer_leave(&lease, OH_BUFFER_READ);
     return result;
 }
@@ -183,16 +199,15 @@ static oh_status_t begin_split(const nif_lease_t *lease) {
 static ERL_NIF_TERM prefix(const nif_lease_t *lease, uint64_t length) {
     oh_buffer_t *b = lease->buffer;
     void *payload = oh_load_acquire(&b->payload); /* A6 */
-    if (length <= (payload == NULL ? FREEZE_COPY_BYTES : SLICE_COPY_BYTES))
+    if (length <= (payload == NULL ? FREEZE_COPY_BYTES : SLICE_COPY_BYTES) || is_to_copy(b))
         return nif_buffer_copy(lease->env, b, 0, length);
     if (payload == NULL)
         make_payload(lease);
     return show(lease->env, b, oh_load_relaxed(&b->payload), 0, length);
 }
 
-/* buffer_split_to(Buffer, Length): O(1), or a copy of at most FREEZE_COPY_BYTES. */
+/* buffer_split_to(Buffer, Length): as freeze. */
 ERL_NIF_TERM nif_buffer_split_to(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
-    (void)argc;
     nif_lease_t lease;
     uint64_t length;
     if (!nif_buffer_get(env, argv[0], &lease) || !nif_get_unsigned(env, argv[1], &length))
@@ -204,6 +219,9 @@ ERL_NIF_TERM nif_buffer_split_to(ErlNifEnv *env, int argc, const ERL_NIF_TERM ar
     ERL_NIF_TERM result;
     if (!oh_buffer_has(b, 0, length)) {
         result = enif_make_badarg(env);
+    } else if (is_long_copy(b, length)) {
+        result = enif_schedule_nif(env, "buffer_split_to", ERL_NIF_DIRTY_JOB_CPU_BOUND,
+                                   nif_buffer_split_to, argc, argv);
     } else {
         result = prefix(&lease, length);
         if (enif_is_binary(env, result))

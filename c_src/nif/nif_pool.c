@@ -45,13 +45,13 @@ static bool get_options(ErlNifEnv *env, const ERL_NIF_TERM argv[], oh_pool_optio
         return false;
     if (!nif_get_unsigned(env, argv[1], &options->largest) ||
         !enif_get_uint(env, argv[2], &align) || !nif_get_bool(argv[3], &options->huge_pages) ||
-        !nif_get_bool(argv[4], &options->zero))
+        !nif_get_bool(argv[4], &options->zero) || !nif_get_bool(argv[5], &options->shared))
         return false;
     options->align = align;
     return true;
 }
 
-/* pool_new(MaxBytes | infinity, Largest, Align, HugePages, Zero) */
+/* pool_new(MaxBytes | infinity, Largest, Align, HugePages, Zero, Shared) */
 ERL_NIF_TERM nif_pool_new(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     oh_pool_options_t options = OH_POOL_OPTIONS;
@@ -131,6 +131,7 @@ static ERL_NIF_TERM info(ErlNifEnv *env, oh_pool_t *pool, int argc, const ERL_NI
                                  : enif_make_uint64(env, pool->max_bytes)},
         {nif_atom.huge_pages, boolean(pool->block.huge_pages)},
         {nif_atom.zero, pool->zero ? nif_atom.on_lease : nif_atom.never},
+        {nif_atom.shared, boolean(pool->block.shared)},
         {nif_atom.status_closed, boolean(oh_pool_is_closed(pool))},
     };
     enum {

@@ -104,6 +104,19 @@ ERL_NIF_TERM nif_pool_lease(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     return outcome(env, &args, status, b);
 }
 
+/* pool_lease_now(Pool, Size): as pool_lease, but {error, exhausted} where that would look further,
+ * on a dirty scheduler. */
+ERL_NIF_TERM nif_pool_lease_now(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    lease_args_t args;
+    oh_buffer_t *b = NULL;
+    if (!get_args(env, argc, argv, &args))
+        return enif_make_badarg(env);
+    oh_status_t status = OH_EXHAUSTED;
+    if (!is_long(&args))
+        status = oh_pool_take(args.pool, args.size, &b, nif_buffer_drop);
+    return outcome(env, &args, status, b);
+}
+
 /* --- Waiting --- */
 
 /* What the line knows of a waiter. */

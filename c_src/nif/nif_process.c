@@ -2,13 +2,14 @@
  * For the owners of worker programs: a handle to an operating-system process that can be killed
  * without ever hitting another one, and a pipe for what a program says on its standard error.
  *
- * All calls are a few system calls that do not block.
+ * All calls but process_await are a few system calls that do not block.
  */
 #define _GNU_SOURCE
-#include "nif.h"
+#include "nif_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,14 +22,9 @@
 
 /* --- Processes --- */
 
-typedef struct {
-    pid_t pid;
-    int fd; /* a pidfd: refers to this process even after its number is another's; -1: none */
-} process_t;
-
 static void process_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    process_t *p = obj;
+    nif_process_t *p = obj;
     if (p->fd >= 0)
         (void)close(p->fd);
 }
@@ -50,8 +46,8 @@ ERL_NIF_TERM nif_process_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     int pid;
     if (!enif_get_int(env, argv[0], &pid) || pid <= 1)
         return enif_make_badarg(env);
-    process_t *p = enif_alloc_resource(nif_type_process, sizeof *p);
-    *p = (process_t){.pid = pid, .fd = open_pidfd(pid)};
+    nif_process_t *p = enif_alloc_resource(nif_type_process, sizeof *p);
+    *p = (nif_process_t){.pid = pid, .fd = open_pidfd(pid)};
     ERL_NIF_TERM term = enif_make_resource(env, p);
     enif_release_resource(p);
     return term;
@@ -60,7 +56,7 @@ ERL_NIF_TERM nif_process_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 /* process_kill(Process): SIGKILL; nothing if it has ended. */
 ERL_NIF_TERM nif_process_kill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
-    process_t *p;
+    nif_process_t *p;
     if (!enif_get_resource(env, argv[0], nif_type_process, (void **)&p))
         return enif_make_badarg(env);
 #if defined(__linux__) && defined(SYS_pidfd_send_signal)
@@ -71,6 +67,30 @@ ERL_NIF_TERM nif_process_kill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 #endif
     (void)kill(p->pid, SIGKILL);
     return nif_atom.ok;
+}
+
+/* The kernel makes a pidfd readable when the last thread of the process has ended. */
+bool nif_process_has_ended(const nif_process_t *process, int timeout_ms) {
+    struct pollfd end = {.fd = process->fd, .events = POLLIN};
+    int ready;
+    if (process->fd < 0)
+        return false;
+    do
+        ready = poll(&end, 1, timeout_ms);
+    while (ready < 0 && errno == EINTR);
+    return ready == 1 && (end.revents & POLLIN) != 0;
+}
+
+/* process_await(Process, TimeoutMs): whether it has ended, after so many milliseconds at the most;
+ * for one that was killed. On a dirty scheduler. */
+ERL_NIF_TERM nif_process_await(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    nif_process_t *p;
+    int timeout_ms;
+    if (!enif_get_resource(env, argv[0], nif_type_process, (void **)&p) ||
+        !enif_get_int(env, argv[1], &timeout_ms) || timeout_ms < 0)
+        return enif_make_badarg(env);
+    return nif_process_has_ended(p, timeout_ms) ? nif_atom.true_ : nif_atom.false_;
 }
 
 /* --- Pipes --- */

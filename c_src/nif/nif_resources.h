@@ -39,6 +39,7 @@ RESOURCE(hyperloglog, 1)
 RESOURCE(run, 1)
 RESOURCE(process, 1)
 RESOURCE(pipe, 1)
+RESOURCE(crossing, 1)
 
 /* match specifications */
 RESOURCE(match, 1)

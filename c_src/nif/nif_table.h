@@ -66,7 +66,7 @@ NIF(hash_update_file, 5, DIRTY_IO)
 NIF(hash_final, 1, 0)
 
 /* pools */
-NIF(pool_new, 5, 0)
+NIF(pool_new, 6, 0)
 NIF(pool_lease, 2, 0)
 NIF(pool_lease, 3, 0)
 NIF(pool_lease, 4, 0)
@@ -296,6 +296,17 @@ NIF(process_open, 1, 0)
 NIF(process_kill, 1, 0)
 NIF(pipe_open, 0, 0)
 NIF(pipe_read, 1, 0)
+
+/* shared memory between the VM and worker programs */
+NIF(process_await, 2, DIRTY_IO)
+NIF(shared_is_supported, 0, 0)
+NIF(shared_count, 0, 0)
+NIF(buffer_is_shared, 1, 0)
+NIF(pool_lease_now, 2, 0)
+NIF(crossing_new, 2, 0)
+NIF(crossing_sent, 2, 0)
+NIF(crossing_replied, 2, 0)
+NIF(crossing_end, 1, 0)
 
 /* match specifications */
 NIF(store_select, 7, 0)

@@ -6,9 +6,12 @@
 #include "../core/oh_job.h"
 #include "port_cancel.h"
 #include "port_io.h"
+#include "port_shared.h"
 
 /* Replies of jobs that take longer by the guess do not wait for it. */
 #define QUICK_NS 100000
+
+#define NO_PART UINT32_MAX
 
 typedef struct {
     oh_run_t run;
@@ -16,6 +19,10 @@ typedef struct {
     char *path[OFFHEAP_PARAMS_MAX];      /* with a zero at the end; owned */
     uint8_t *bytes[OFFHEAP_RESULTS_MAX]; /* parts of the result; owned */
     uint32_t count;                      /* of these */
+    uint8_t *into;                       /* the VM's buffer for the result; or NULL */
+    uint64_t into_room;                  /* bytes of it */
+    uint32_t into_part;                  /* that stands there; NO_PART: none yet */
+    const char *refusal;                 /* why the VM's memory cannot be had; or NULL */
 } port_run_t;
 
 /* --- Arguments --- */
@@ -45,16 +52,27 @@ static bool get_boolean(port_term_t *args, int64_t *out) {
     return *out || strcmp(name, "false") == 0;
 }
 
+/* A binary, or a part of the VM's memory. */
+static bool get_bytes(port_run_t *r, port_term_t *args, offheap_arg_t *arg) {
+    size_t bytes;
+    oh_shared_range_t range;
+    if (port_term_binary(args, &arg->data, &bytes)) {
+        arg->size = bytes;
+        return true;
+    }
+    if (!port_shared_get(args, &range))
+        return false;
+    arg->data = port_shared_open(&range, false, &r->refusal);
+    arg->size = range.length;
+    return arg->data != NULL;
+}
+
 static bool get_arg(port_run_t *r, uint32_t index, port_term_t *args) {
     offheap_arg_t *arg = &r->run.arg[index];
-    size_t bytes;
     arg->given = true;
     switch (r->run.def->params[index].type) {
     case OFFHEAP_BYTES:
-        if (!port_term_binary(args, &arg->data, &bytes))
-            return false;
-        arg->size = bytes;
-        return true;
+        return get_bytes(r, args, arg);
     case OFFHEAP_PATH:
         return get_path(r, index, args, arg);
     case OFFHEAP_INTEGER:
@@ -82,6 +100,18 @@ static const char *get_named(port_run_t *r, port_term_t *args, int size, char *n
     return NULL;
 }
 
+/* Where the result's first bytes go, if the request says so. */
+static bool get_into(port_run_t *r, port_term_t *into) {
+    oh_shared_range_t range;
+    if (into == NULL)
+        return true;
+    if (!port_shared_get(into, &range))
+        return false;
+    r->into = port_shared_open(&range, true, &r->refusal);
+    r->into_room = range.length;
+    return r->into != NULL;
+}
+
 static const char *get_args(port_run_t *r, port_term_t *args, char *name) {
     const offheap_job_def_t *def = r->run.def;
     int size;
@@ -100,6 +130,14 @@ static const char *get_args(port_run_t *r, port_term_t *args, char *name) {
 
 static uint8_t *result_bytes(oh_run_t *run, uint64_t size, const char **reason) {
     port_run_t *r = OH_CONTAINER_OF(run, port_run_t, run);
+    if (r->into != NULL && r->into_part == NO_PART) {
+        if (size > r->into_room) {
+            *reason = "enospc";
+            return NULL;
+        }
+        r->into_part = run->results;
+        return r->into;
+    }
     uint8_t *bytes = size > PORT_REPLY_BYTES_MAX ? NULL : oh_alloc(size + 1);
     if (bytes == NULL) {
         *reason = size > PORT_REPLY_BYTES_MAX ? "too_large" : "enomem";
@@ -115,21 +153,37 @@ static bool is_cancelled(oh_run_t *run) {
 
 static const oh_run_host_t host = {.bytes = result_bytes, .stop = is_cancelled};
 
-static void do_run(port_run_t *r, port_reply_t *reply) {
-    _Alignas(64) uint8_t room[4096];
-    if (!oh_run_make_state(&r->run, room, sizeof room)) {
-        port_reply_error(reply, "enomem");
+/* The part that stands in the VM's buffer is its size, for the reply. */
+static void say_into(port_run_t *r, port_reply_t *reply) {
+    if (r->into_part == NO_PART)
         return;
-    }
-    offheap_step_t step = oh_run_slice(&r->run, 0, false);
-    if (step == OFFHEAP_DONE)
-        port_reply_result(reply, r->run.result, r->run.results);
-    else
-        port_reply_error(reply, r->run.stopped ? "cancelled" : r->run.reason);
-    oh_run_end(&r->run);
+    oh_result_t *part = &r->run.result[r->into_part];
+    reply->is_into = true;
+    reply->into_bytes = part->size;
+    *part = (oh_result_t){.kind = OH_RESULT_INTEGER, .integer = (int64_t)part->size};
 }
 
-void port_job_run(const char *name, port_term_t *args, int bytes, bool test_jobs,
+static offheap_step_t do_run(port_run_t *r) {
+    _Alignas(64) uint8_t room[4096];
+    offheap_step_t step = OFFHEAP_FAILED;
+    if (oh_run_make_state(&r->run, room, sizeof room))
+        step = oh_run_slice(&r->run, 0, false);
+    else
+        r->run.reason = "enomem";
+    oh_run_end(&r->run);
+    return step;
+}
+
+static void reply_outcome(port_run_t *r, offheap_step_t step, port_reply_t *reply) {
+    if (step == OFFHEAP_DONE) {
+        say_into(r, reply);
+        port_reply_result(reply, r->run.result, r->run.results);
+    } else {
+        port_reply_error(reply, r->run.stopped ? "cancelled" : r->run.reason);
+    }
+}
+
+void port_job_run(const char *name, port_term_t *into, port_term_t *args, int bytes, bool test_jobs,
                   port_reply_t *reply) {
     uint32_t index = oh_job_find(name);
     const offheap_job_def_t *def = index == OH_JOB_NONE ? NULL : oh_job_at(index)->def;
@@ -137,18 +191,24 @@ void port_job_run(const char *name, port_term_t *args, int bytes, bool test_jobs
         port_reply_error(reply, "unknown_job");
         return;
     }
-    port_run_t r = {.id = reply->id};
+    port_run_t r = {.id = reply->id, .into_part = NO_PART};
     char wrong[PORT_TERM_ATOM_BYTES];
+    offheap_step_t step = OFFHEAP_FAILED;
     oh_run_init(&r.run, &host, def);
-    const char *badarg = get_args(&r, args, wrong);
+    const char *badarg = get_into(&r, into) ? get_args(&r, args, wrong) : "into";
     if (badarg == NULL) {
         if (bytes > PORT_IO_QUICK_BYTES || (def->flags & OFFHEAP_JOB_TEST) ||
             oh_job_cost_ns(oh_job_at(index), oh_run_units(&r.run)) > QUICK_NS)
             port_io_flush();
-        do_run(&r, reply);
-    } else {
-        port_reply_badarg(reply, badarg);
+        step = do_run(&r);
     }
+    port_shared_close(); /* before the VM is told anything */
+    if (r.refusal != NULL)
+        port_reply_error(reply, r.refusal);
+    else if (badarg != NULL)
+        port_reply_badarg(reply, badarg);
+    else
+        reply_outcome(&r, step, reply);
     for (uint32_t i = 0; i < def->param_count; i++)
         oh_free(r.path[i]);
     for (uint32_t i = 0; i < r.count; i++)

@@ -2,7 +2,8 @@
  * The worker: reads requests from stdin, does them one after the other, writes replies to stdout.
  *
  *     offheap_port [--max-frame BYTES] [--stderr PATH] [--load LIBRARY]... [--memory BYTES]
- *                  [--cpu SECONDS] [--files COUNT] [--nice STEPS] [--sandbox] [--test-jobs]
+ *                  [--cpu SECONDS] [--files COUNT] [--nice STEPS] [--sandbox] [--shared VM_PID]
+ *                  [--test-jobs]
  *
  * Frames are those of {packet, 4}; what stands in them, port_request.h says. If a request has no id
  * that can be read, there is nobody to answer: exit status 3. All statuses stand in port_status.h.
@@ -22,6 +23,7 @@
 #include "port_io.h"
 #include "port_limits.h"
 #include "port_request.h"
+#include "port_shared.h"
 #include "port_status.h"
 
 #define MAX_FRAME_DEFAULT ((uint32_t)64 * 1024 * 1024)
@@ -29,6 +31,7 @@
 typedef struct {
     uint32_t max_frame;
     bool test_jobs;
+    uint64_t vm_pid; /* 0: it shares no memory */
     port_limits_t limits;
 } options_t;
 
@@ -60,6 +63,8 @@ static bool get_option(const char *name, const char *text, options_t *options) {
         options->limits.nice = (int)value;
         return ok;
     }
+    if (strcmp(name, "--shared") == 0)
+        return get_number(text, 1, INT64_MAX, &options->vm_pid);
     return false;
 }
 
@@ -108,6 +113,8 @@ int main(int argc, char *argv[]) {
         return PORT_EXIT_SETUP;
     (void)ei_init();
     port_io_init(options.max_frame);
+    if (options.vm_pid != 0)
+        port_shared_init(options.vm_pid, options.limits.memory_bytes);
     for (;;) {
         const uint8_t *body;
         size_t bytes;

@@ -14,26 +14,34 @@
 #define HEAD_BYTES 128
 #define PART_BYTES 1100
 
-/* {Id, Outcome, and what comes next. */
-static int begin(const port_reply_t *reply, char *buf, const char *outcome) {
+/* A tuple of arity: {Id, Outcome, and what comes next. */
+static int begin(const port_reply_t *reply, char *buf, int arity, const char *outcome) {
     int index = 0;
     ei_encode_version(buf, &index);
-    ei_encode_tuple_header(buf, &index, 3);
+    ei_encode_tuple_header(buf, &index, arity);
     ei_encode_longlong(buf, &index, reply->id);
     ei_encode_atom(buf, &index, outcome);
     return index;
 }
 
+static int begin_result(const port_reply_t *reply, char *buf) {
+    if (!reply->is_into)
+        return begin(reply, buf, 3, "ok");
+    int index = begin(reply, buf, 4, "into");
+    ei_encode_ulonglong(buf, &index, reply->into_bytes);
+    return index;
+}
+
 void port_reply_error(const port_reply_t *reply, const char *reason) {
     char buf[HEAD_BYTES + PART_BYTES];
-    int index = begin(reply, buf, "error");
+    int index = begin(reply, buf, 3, "error");
     ei_encode_atom(buf, &index, reason);
     port_io_write(buf, (size_t)index);
 }
 
 void port_reply_badarg(const port_reply_t *reply, const char *name) {
     char buf[HEAD_BYTES + PART_BYTES];
-    int index = begin(reply, buf, "error");
+    int index = begin(reply, buf, 3, "error");
     ei_encode_tuple_header(buf, &index, 2);
     ei_encode_atom(buf, &index, "badarg");
     ei_encode_atom_as(buf, &index, name, ERLANG_UTF8, ERLANG_UTF8);
@@ -79,7 +87,7 @@ void port_reply_result(const port_reply_t *reply, const oh_result_t *part, uint3
     char *buf = here;
     int index;
     if (count == 1 && part->kind == OH_RESULT_BYTES && part->size >= LARGE_BYTES) {
-        index = begin(reply, buf, "ok");
+        index = begin_result(reply, buf);
         encode_binary_head(buf, &index, part->size);
         port_io_write_large(buf, (size_t)index, part->bytes, part->size);
         return;
@@ -93,7 +101,7 @@ void port_reply_result(const port_reply_t *reply, const oh_result_t *part, uint3
         port_reply_error(reply, "enomem");
         return;
     }
-    index = begin(reply, buf, "ok");
+    index = begin_result(reply, buf);
     if (count == 0)
         ei_encode_atom(buf, &index, "ok");
     if (count > 1)

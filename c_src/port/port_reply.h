@@ -13,6 +13,8 @@
 
 typedef struct {
     int64_t id;
+    bool is_into;        /* a part of the result stands in the VM's buffer: */
+    uint64_t into_bytes; /* so many bytes */
 } port_reply_t;
 
 /* {Id, error, Reason}, Reason an atom. */
@@ -20,7 +22,7 @@ void port_reply_error(const port_reply_t *reply, const char *reason);
 /* {Id, error, {badarg, Name}} */
 void port_reply_badarg(const port_reply_t *reply, const char *name);
 /* {Id, ok, Result}: ok for no parts, the part for one, a tuple for more. One large binary alone is
- * not copied. */
+ * not copied. With a part in the VM's buffer: {Id, into, IntoBytes, Result}. */
 void port_reply_result(const port_reply_t *reply, const oh_result_t *part, uint32_t count);
 
 #endif

@@ -12,7 +12,7 @@ static bool do_request(port_term_t *t, bool too_deep, bool test_jobs) {
     int arity, size = t->end - t->index;
     port_reply_t reply = {0};
     char name[PORT_TERM_ATOM_BYTES];
-    if (!port_term_tuple(t, &arity) || arity != 3 || !port_term_integer(t, &reply.id))
+    if (!port_term_tuple(t, &arity) || arity < 3 || arity > 4 || !port_term_integer(t, &reply.id))
         return false;
     if (port_cancel_is_seen(reply.id)) {
         port_reply_error(&reply, "cancelled");
@@ -26,7 +26,12 @@ static bool do_request(port_term_t *t, bool too_deep, bool test_jobs) {
         port_reply_error(&reply, "badarg");
         return true;
     }
-    port_job_run(name, t, size, test_jobs, &reply);
+    port_term_t into = *t;
+    if (arity == 4 && !port_term_skip(t)) {
+        port_reply_error(&reply, "badarg");
+        return true;
+    }
+    port_job_run(name, arity == 4 ? &into : NULL, t, size, test_jobs, &reply);
     return true;
 }
 

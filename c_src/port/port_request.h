@@ -1,15 +1,18 @@
 /*
  * port_request: the requests of a frame, done and answered.
  *
- * A frame holds one or more requests back to back, each an external term {Id, Job, Args}: Id an
- * integer of 64 bits, Job an atom; or one cancellation (port_cancel.h). Each request gets one
- * reply, {Id, ok, Result} or {Id, error, Reason}, in the order of the requests; replies may share
- * frames.
+ * A frame holds one or more requests back to back, each an external term {Id, Job, Args} or
+ * {Id, Job, Into, Args}: Id an integer of 64 bits, Job an atom, Into the part of the VM's memory
+ * that takes the first bytes of the result; or one cancellation (port_cancel.h). Each request gets
+ * one reply, {Id, ok, Result} or {Id, error, Reason}, in the order of the requests; or, if bytes
+ * were put where Into says, {Id, into, Bytes, Result}, with their number in their place. Replies
+ * may share frames.
  *
  *   unknown_job     no such job
  *   cancelled       {cancel, Id} came, in a frame of its own, before the job was done
  *   badarg          Job is no atom
  *   {badarg, Name}  the job does not take such an argument
+ *   not_shared      the VM's memory cannot be mapped here: the job was not begun
  *   too_deep        nested beyond PORT_TERM_DEPTH_MAX
  *   bad_frame       the request is torn, or followed by something that is none; what came after it
  *                   in the frame was dropped; reading goes on with the next frame

@@ -232,11 +232,20 @@ bool port_term_binary(port_term_t *t, const uint8_t **data, size_t *bytes) {
     return true;
 }
 
+bool port_term_skip(port_term_t *t) {
+    size_t size;
+    if (t->index >= t->end || port_term_measure((const uint8_t *)t->buf + t->index,
+                                                (size_t)(t->end - t->index), &size) != PORT_TERM_OK)
+        return false;
+    t->index += (int)size;
+    return true;
+}
+
 bool port_term_torn_id(const uint8_t *data, size_t bytes, int64_t *id) {
     cursor_t c = {data, bytes};
     uint64_t tag, arity;
     if (!take_number(&c, 1, &tag) || tag != ERL_SMALL_TUPLE_EXT || !take_number(&c, 1, &arity) ||
-        arity != 3)
+        arity < 3 || arity > 4)
         return false;
     size_t size;
     if (port_term_measure(c.at, c.left, &size) != PORT_TERM_OK || size > 16)

@@ -53,11 +53,13 @@ bool port_term_float(port_term_t *t, double *out);
 bool port_term_integer(port_term_t *t, int64_t *out);
 /* An atom, as a string in UTF-8. */
 bool port_term_atom(port_term_t *t, char *out, size_t out_bytes);
+/* Any term: moves on past it. */
+bool port_term_skip(port_term_t *t);
 /* The bytes of a binary, in place: they hold as long as the buffer. */
 bool port_term_binary(port_term_t *t, const uint8_t **data, size_t *bytes);
 
-/* The integer at the start of what may not be a whole term: the first element of a tuple of three,
- * read without trust. It is how an id is found in a torn request. */
+/* The integer at the start of what may not be a whole term: the first element of a tuple of three
+ * or four, read without trust. It is how an id is found in a torn request. */
 bool port_term_torn_id(const uint8_t *data, size_t bytes, int64_t *id);
 
 #endif

@@ -1,5 +1,6 @@
 /* oh_pool: classes, recycling, the cap, closing, handles, memory that is not there. */
 #include <string.h>
+#include <sys/resource.h>
 
 #include "oh_pool.h"
 #include "oh_reaper.h"
@@ -515,6 +516,84 @@ START_TEST(a_random_life_stays_valid) {
 }
 END_TEST
 
+static void make_shared(uint64_t max_bytes) {
+    oh_pool_options_t options = OH_POOL_OPTIONS;
+    options.max_bytes = max_bytes;
+    options.largest = 1 << 20;
+    options.shared = true;
+    ck_assert_int_eq(oh_pool_new(&options, &pool), OH_OK);
+}
+
+START_TEST(blocks_of_a_shared_pool_are_segments_from_a_size_on) {
+    make_shared(OH_POOL_NO_CAP);
+    oh_buffer_t *small = lease(OH_SHARED_BYTES_MIN / 2), *b = lease(OH_SHARED_BYTES_MIN);
+    ck_assert_ptr_null(small->shared);
+    ck_assert_ptr_nonnull(b->shared);
+    ck_assert_ptr_eq(b->shared->data, b->block);
+    oh_shared_t *shared = b->shared;
+    end(small);
+    end(b);
+    b = lease(OH_SHARED_BYTES_MIN);
+    ck_assert_ptr_eq(b->shared, shared);
+    end(b);
+    ck_assert_uint_eq(oh_shared_count(), 1);
+    trim();
+    oh_reaper_stop();
+    ck_assert_int_eq(oh_reaper_start(), OH_OK);
+    ck_assert_uint_eq(oh_shared_count(), 0);
+}
+END_TEST
+
+START_TEST(a_segment_that_may_yet_be_written_is_not_leased_again) {
+    make_shared(OH_POOL_NO_CAP);
+    oh_buffer_t *b = lease(100000);
+    uint64_t id = b->shared->id;
+    oh_shared_mark_exposed(b->shared);
+    ck_assert(oh_buffer_is_exposed(b));
+    end(b);
+    b = lease(100000);
+    ck_assert_uint_eq(b->shared->id, id); /* exposed alone does not matter here */
+    oh_shared_mark_late(b->shared);
+    end(b);
+    ck_assert_uint_eq(stats().cached, 0);
+    ck_assert_uint_eq(footprint(), 0);
+    b = lease(100000);
+    ck_assert_uint_ne(b->shared->id, id);
+    ck_assert(!oh_buffer_is_exposed(b));
+    end(b);
+}
+END_TEST
+
+START_TEST(without_descriptors_blocks_are_ordinary_ones) {
+    struct rlimit limit, none;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 3;
+    make_shared(OH_POOL_NO_CAP);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    oh_buffer_t *b = lease(100000);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_ptr_null(b->shared);
+    ck_assert(!oh_buffer_is_exposed(b));
+    end(b);
+}
+END_TEST
+
+START_TEST(the_end_of_a_shared_pool_ends_its_segments) {
+    make_shared(1 << 20);
+    oh_buffer_t *b = lease(100000);
+    end(lease(200000));
+    ck_assert_uint_eq(oh_shared_count(), 2);
+    end(b);
+    oh_pool_close(pool, drop);
+    oh_pool_unref(pool);
+    pool = NULL;
+    oh_reaper_stop();
+    ck_assert_int_eq(oh_reaper_start(), OH_OK);
+    ck_assert_uint_eq(oh_shared_count(), 0);
+}
+END_TEST
+
 int main(void) {
     TCase *tcase = tcase_create("pool");
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -538,6 +617,10 @@ int main(void) {
     tcase_add_test(tcase, stats_add_up);
     tcase_add_test(tcase, the_registry_lists_a_pool_while_it_is_referred_to);
     tcase_add_test(tcase, a_pool_without_handles_never_gets_one_again);
+    tcase_add_test(tcase, blocks_of_a_shared_pool_are_segments_from_a_size_on);
+    tcase_add_test(tcase, a_segment_that_may_yet_be_written_is_not_leased_again);
+    tcase_add_test(tcase, without_descriptors_blocks_are_ordinary_ones);
+    tcase_add_test(tcase, the_end_of_a_shared_pool_ends_its_segments);
     tcase_add_test(tcase, no_memory_changes_nothing);
     tcase_add_loop_test(tcase, a_random_life_stays_valid, 0, 4);
     Suite *suite = suite_create("oh_pool");

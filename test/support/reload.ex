@@ -169,6 +169,7 @@ defmodule Offheap.Reload do
       bits: make_bits(),
       files: make_files(),
       registry: make_registry(),
+      shared: make_shared(),
       buffer: make_buffer(),
       pool: make_pool()
     }
@@ -189,6 +190,7 @@ defmodule Offheap.Reload do
     use_bits(handles.bits)
     use_files(handles.files)
     use_registry(handles.registry)
+    use_shared(handles.shared)
     use_buffer(handles.buffer)
     use_pool(handles.pool)
   end
@@ -461,6 +463,25 @@ defmodule Offheap.Reload do
     max_bytes = for p <- Offheap.pools(), do: :offheap_pool.info(p).max_bytes
     true = 1_234_567 in max_bytes
     %{frozen: 1} = :offheap_pool.info(pool)
+  end
+
+  # A buffer in shared memory that is in a crossing, which holds it for good, and a pool of such.
+  defp make_shared do
+    pool = Pool.new(shared: true)
+    {:ok, buffer} = Buffer.lease(pool, 100_000, "shared")
+    {crossing, [_], :none} = :offheap_nif.crossing_new([buffer], :none)
+    {pool, buffer, crossing}
+  end
+
+  defp use_shared({pool, buffer, _crossing}) do
+    {:ok, into} = Buffer.lease(pool, 200_000)
+    {crossing, [range], into_range} = :offheap_nif.crossing_new([buffer], into)
+    [0, 6] = [elem(range, 4), elem(range, 5)]
+    true = elem(into_range, 5) >= 200_000
+    true = :offheap_nif.crossing_replied(crossing, 10)
+    10 = Buffer.size(into)
+    :ok = Buffer.release(into)
+    "shared" = Buffer.read(buffer)
   end
 
   defp make_buffer do

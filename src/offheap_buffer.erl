@@ -230,6 +230,9 @@ read(Buffer, Offset, Length) -> offheap_nif:buffer_read(Buffer, Offset, Length).
 %% pool's until then, and a small part of the binary keeps all of it: `binary:copy/1' what is kept
 %% for long.
 %%
+%% A block that a worker program was given to write ({@link offheap_port_pool:call/4}) is copied
+%% whatever its size, beyond 1 MiB on a dirty scheduler; so are slices, and what is split off.
+%%
 %% May be called again. `{error, busy}': another process is reading, writing or freezing right now.
 -spec freeze(buffer()) -> binary() | {error, busy | enomem}.
 freeze(Buffer) -> offheap_nif:buffer_freeze(Buffer).

@@ -16,8 +16,9 @@
 %%     0.2 ms; shares its scheduler like Erlang code.</li>
 %% <li>`dirty': longer, while fewer than a limit are at work and none waits for a dirty scheduler; files up
 %%     to 8 ms. Costs 2 to 20 us; holds a dirty scheduler, which large garbage collections need too.</li>
-%% <li>`port': the rest, and what must not run in the VM. Costs 15 us and, for a byte, 2 ns; no scheduler
-%%     is held. A file is opened by the worker.</li>
+%% <li>`port': the rest, and what must not run in the VM. Costs 15 us and, for a byte, 2 ns, or
+%%     0.2 in shared memory ({@link offheap_port_pool:call/4}); no scheduler is held. A file is opened by
+%%     the worker.</li>
 %% </ul>
 %%
 %% A job that cannot be cut is never yielding; one that works on files is never inline or yielding. What
@@ -213,8 +214,8 @@ explain(Job, Input) ->
 %%     `untrusted': a worker, because the job must not run in the VM;</li>
 %% <li>`cheaper_here': the dirty schedulers are busy, but bringing the bytes to a worker would cost as
 %%     much as the work;</li>
-%% <li>`buffer_stays', `too_large_for_port', `no_port': not a worker, because the bytes stand in a buffer,
-%%     are more than a request may have, or the offheap application is not running.</li>
+%% <li>`buffer_stays', `too_large_for_port', `no_port': not a worker, because the bytes stand in a buffer
+%%     that cannot be shared, are more than a request may have, or the offheap application is not running.</li>
 %% </ul>
 -spec explain(job(), input(), options()) -> explanation() | {error, term()}.
 explain(Job, Input, Options) ->

@@ -153,7 +153,7 @@ zero(_) -> error(badarg).
 %%     that had to wait; `waiting': processes that wait now; `reclaimed': leases taken back because
 %%     their owner was dead; `dropped': leases that ended because nobody held the buffer any
 %%     more.</li>
-%% <li>`max_bytes', `largest', `align', `huge_pages', `zero', `closed'.</li>
+%% <li>`max_bytes', `largest', `align', `huge_pages', `zero', `shared', `closed'.</li>
 %% </ul>
 %%
 %% Each buffer is looked at atomically; all together they are not one instant. About 5 ns a buffer;

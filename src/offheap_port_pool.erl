@@ -21,7 +21,7 @@
 %% </ul>
 %%
 %% A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through a pipe
-%% (about 2 ns a byte). Work of a few microseconds belongs in a NIF.
+%% (about 2 ns a byte) unless it crosses in shared memory ({@link call/4}). Work of a few microseconds belongs in a NIF.
 %%
 %% Other reasons for an error: `noproc' (no such pool), `closed' (the pool stopped), `too_large' (the
 %% request exceeds `max_frame'), `unknown_job', `{badarg, Name}' (the job does not take such

@@ -3,10 +3,11 @@
 # The pool's peer is a plain port to the same worker program, owned by the measuring process: no other
 # process in between, no limit, no monitor, no restart. At greater depths it keeps as many requests in
 # flight as the pool does. The lanes' peer is :crypto.hash(:blake2b, ..): the same compression function
-# with a longer digest.
+# with a longer digest. The peer of bytes that cross in shared memory is the same pool with
+# shared: false, whose way is the pipe: a binary in, a binary out, nothing copied but by the pipe.
 defmodule Offheap.Bench.Scenarios.Ports do
   use Offheap.Bench
-  alias Offheap.{Jobs, PortPool}
+  alias Offheap.{Buffer, Jobs, Pool, PortPool}
 
   @data :binary.copy("x", 16)
 
@@ -63,11 +64,19 @@ defmodule Offheap.Bench.Scenarios.Ports do
     plain_count(binary_part(frame, used, byte_size(frame) - used), count + 1)
   end
 
+  # From a buffer, or a binary that is copied into shared memory, into a buffer.
+  defloop shared({pool, from, into, size}, _i) do
+    :ok = Buffer.resize(into, 0)
+    {:ok, ^size} = PortPool.call(pool, :echo, from, into: into)
+  end
+
+  defloop(piped({pool, data}, _i), do: {:ok, _} = PortPool.call(pool, :echo, data, []))
+
   defloop(hash({data, lane}, _i), do: {:ok, _} = Jobs.run(:blake2b, data, lane: lane))
   defloop(hash_auto({data, _lane}, _i), do: {:ok, _} = Jobs.run(:blake2b, data))
   defloop(crypto_hash({data, _lane}, _i), do: :crypto.hash(:blake2b, data))
 
-  def scenarios, do: round_trips() ++ lanes()
+  def scenarios, do: round_trips() ++ shared_memory() ++ lanes()
 
   defp executable do
     Path.join(Path.dirname(to_string(:offheap_nif.library_path())), "offheap_port")
@@ -92,6 +101,35 @@ defmodule Offheap.Bench.Scenarios.Ports do
         teardown: fn {{pool, _}, {port, _, _}} ->
           PortPool.stop(pool)
           Port.close(port)
+        end
+      }
+    end
+  end
+
+  # One worker on both sides; a buffer that crosses as it is, or a binary that is copied first.
+  defp shared_memory do
+    for {size, name} <- [{65_536, "64 KiB"}, {1_048_576, "1 MiB"}, {4_194_304, "4 MiB"}],
+        from <- [:buffer, :binary],
+        from == :buffer or size >= 131_072 do
+      %{
+        component: "ports",
+        name: "echo of #{name}, #{from} to buffer in shared memory",
+        peer: "the same through the pipe",
+        ours: &__MODULE__.shared/2,
+        theirs: &__MODULE__.piped/2,
+        setup: fn ->
+          {:ok, pool} = PortPool.start_link(size: 1)
+          {:ok, pipe} = PortPool.start_link(size: 1, shared: false)
+          buffers = Pool.new(shared: true, largest: size)
+          data = :crypto.strong_rand_bytes(size)
+          {:ok, buffer} = Buffer.lease(buffers, size, data)
+          {:ok, into} = Buffer.lease(buffers, size)
+          input = if from == :buffer, do: buffer, else: data
+          {{pool, input, into, size}, {pipe, data}}
+        end,
+        teardown: fn {{pool, _, _, _}, {pipe, _}} ->
+          PortPool.stop(pool)
+          PortPool.stop(pipe)
         end
       }
     end

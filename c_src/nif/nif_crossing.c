@@ -26,7 +26,7 @@
 
 typedef struct {
     _Atomic bool ended;
-    nif_process_t *process;        /* that was sent it, referred to; or NULL */
+    void *process;                 /* that was sent it, referred to; or NULL */
     nif_lease_t input[INPUTS_MAX]; /* entered for reading; the first `inputs` */
     uint32_t inputs;
     nif_lease_t into; /* entered to extend; handle NULL: none */
@@ -164,9 +164,9 @@ static bool get_crossing(ErlNifEnv *env, ERL_NIF_TERM term, nif_crossing_t **c) 
 ERL_NIF_TERM nif_crossing_sent(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     nif_crossing_t *c;
-    nif_process_t *process;
+    void *process;
     if (!get_crossing(env, argv[0], &c) || oh_load_acquire(&c->ended) || c->process != NULL ||
-        !enif_get_resource(env, argv[1], nif_type_process, (void **)&process))
+        !nif_process_get(env, argv[1], &process))
         return enif_make_badarg(env);
     enif_keep_resource(process);
     c->process = process;

@@ -22,9 +22,14 @@
 
 /* --- Processes --- */
 
+typedef struct {
+    pid_t pid;
+    int fd; /* a pidfd: refers to this process even after its number is another's; -1: none */
+} process_t;
+
 static void process_destroy(ErlNifEnv *env, void *obj) {
     (void)env;
-    nif_process_t *p = obj;
+    process_t *p = obj;
     if (p->fd >= 0)
         (void)close(p->fd);
 }
@@ -46,8 +51,8 @@ ERL_NIF_TERM nif_process_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     int pid;
     if (!enif_get_int(env, argv[0], &pid) || pid <= 1)
         return enif_make_badarg(env);
-    nif_process_t *p = enif_alloc_resource(nif_type_process, sizeof *p);
-    *p = (nif_process_t){.pid = pid, .fd = open_pidfd(pid)};
+    process_t *p = enif_alloc_resource(nif_type_process, sizeof *p);
+    *p = (process_t){.pid = pid, .fd = open_pidfd(pid)};
     ERL_NIF_TERM term = enif_make_resource(env, p);
     enif_release_resource(p);
     return term;
@@ -56,7 +61,7 @@ ERL_NIF_TERM nif_process_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
 /* process_kill(Process): SIGKILL; nothing if it has ended. */
 ERL_NIF_TERM nif_process_kill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
-    nif_process_t *p;
+    process_t *p;
     if (!enif_get_resource(env, argv[0], nif_type_process, (void **)&p))
         return enif_make_badarg(env);
 #if defined(__linux__) && defined(SYS_pidfd_send_signal)
@@ -69,11 +74,15 @@ ERL_NIF_TERM nif_process_kill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     return nif_atom.ok;
 }
 
+bool nif_process_get(ErlNifEnv *env, ERL_NIF_TERM term, void **process) {
+    return enif_get_resource(env, term, nif_type_process, process);
+}
+
 /* The kernel makes a pidfd readable when the last thread of the process has ended. */
-bool nif_process_has_ended(const nif_process_t *process, int timeout_ms) {
-    struct pollfd end = {.fd = process->fd, .events = POLLIN};
+bool nif_process_has_ended(const void *process, int timeout_ms) {
+    struct pollfd end = {.fd = ((const process_t *)process)->fd, .events = POLLIN};
     int ready;
-    if (process->fd < 0)
+    if (end.fd < 0)
         return false;
     do
         ready = poll(&end, 1, timeout_ms);
@@ -85,12 +94,12 @@ bool nif_process_has_ended(const nif_process_t *process, int timeout_ms) {
  * for one that was killed. On a dirty scheduler. */
 ERL_NIF_TERM nif_process_await(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
-    nif_process_t *p;
+    void *process;
     int timeout_ms;
-    if (!enif_get_resource(env, argv[0], nif_type_process, (void **)&p) ||
-        !enif_get_int(env, argv[1], &timeout_ms) || timeout_ms < 0)
+    if (!nif_process_get(env, argv[0], &process) || !enif_get_int(env, argv[1], &timeout_ms) ||
+        timeout_ms < 0)
         return enif_make_badarg(env);
-    return nif_process_has_ended(p, timeout_ms) ? nif_atom.true_ : nif_atom.false_;
+    return nif_process_has_ended(process, timeout_ms) ? nif_atom.true_ : nif_atom.false_;
 }
 
 /* --- Pipes --- */

@@ -224,6 +224,9 @@ defmodule Offheap.Buffer do
   when the buffer was released and no binary made from it is left. Such a block counts as the pool's
   until then, and a small part of the binary keeps all of it: `:binary.copy/1` what is kept for long.
 
+  A block that a worker program was given to write (`Offheap.PortPool.call/4`) is copied whatever its
+  size, beyond 1 MiB on a dirty scheduler; so are slices, and what is split off.
+
   May be called again. `{:error, :busy}`: another process is reading, writing or freezing right now.
   """
   @spec freeze(t()) :: binary() | {:error, :busy | :enomem}

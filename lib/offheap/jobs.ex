@@ -14,7 +14,7 @@ defmodule Offheap.Jobs do
   | `:inline` | up to 50 us | nothing; holds its scheduler that long |
   | `:yielding` | up to 5 ms, and longer where a pipe would cost more than the work | 0.3 us for each 0.2 ms; shares its scheduler like Elixir code |
   | `:dirty` | longer, while fewer than a limit are at work and none waits for a dirty scheduler; files up to 8 ms | 2 to 20 us; holds a dirty scheduler, which large garbage collections need too |
-  | `:port` | the rest, and what must not run in the VM | 15 us and, for a byte, 2 ns; no scheduler is held. A file is opened by the worker |
+  | `:port` | the rest, and what must not run in the VM | 15 us and, for a byte, 2 ns, or 0.2 in shared memory; no scheduler is held. A file is opened by the worker |
 
   A job that cannot be cut is never yielding; one that works on files is never inline or yielding. What a
   job will cost is guessed from what it did before (`calibrate/0`). A job whose caller dies stops within
@@ -40,6 +40,10 @@ defmodule Offheap.Jobs do
     * `:echo` of `:data`: the same.
 
   Others come from a library of one's own, see `load/1`.
+
+  In the port lane bytes go through a pipe, but for buffers of a pool with the option `:shared`, which
+  the worker reads and fills in place, and large binaries, which are copied into such memory: see
+  `Offheap.PortPool.call/4` for what becomes of a buffer while a worker has it.
   """
 
   @type job :: :offheap_jobs.job()

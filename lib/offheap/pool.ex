@@ -64,6 +64,13 @@ defmodule Offheap.Pool do
       freed, so that no bytes are left behind in memory; a lease of more than 1 MiB then runs on a dirty
       scheduler. Default `:never`: nothing needs it, as bytes beyond a buffer's size are never shown.
       Bytes of a block that is kept stay there until it is leased or freed: `trim/1` frees it.
+    * `:shared` - blocks of 64 KiB and more lie in memory that worker programs can map, so that
+      `Offheap.Jobs.run/3` and `Offheap.PortPool.call/4` hand buffers to a worker without a copy through
+      the pipe. Default `false`. Each such block takes a file descriptor, of which all pools together
+      take a quarter at the most; where there is none left, and on systems without memory files, blocks
+      are ordinary ones, and bytes go through the pipe. Such blocks have ordinary pages, whatever
+      `:huge_pages` says. A new one costs more than an ordinary one: set `:largest` so that blocks are
+      kept.
 
   Raises `ArgumentError` for other options or values.
 
@@ -87,7 +94,7 @@ defmodule Offheap.Pool do
     * `:waited` - leases that had to wait; `:waiting` - processes that wait now.
     * `:reclaimed` - leases taken back because their owner was dead.
     * `:dropped` - leases that ended because nobody held the buffer any more.
-    * `:max_bytes`, `:largest`, `:align`, `:huge_pages`, `:zero`, `:closed`.
+    * `:max_bytes`, `:largest`, `:align`, `:huge_pages`, `:zero`, `:shared`, `:closed`.
 
   Each buffer is looked at atomically; all together they are not one instant. About 5 ns a buffer; on a
   dirty scheduler from 4096 on.

@@ -41,7 +41,7 @@ defmodule Offheap.PortPool do
   > #### When not to use it {: .info}
   >
   > A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through
-  > a pipe. Work of a few microseconds belongs in a NIF; `Offheap.Jobs` picks.
+  > a pipe unless it crosses in shared memory (`call/4`). Work of a few microseconds belongs in a NIF; `Offheap.Jobs` picks.
   """
 
   @typedoc "A pool on this node, by its process or its name."
@@ -51,6 +51,7 @@ defmodule Offheap.PortPool do
   @type request_id :: :offheap_port_pool.request_id()
 
   @type request_options :: [timeout: timeout(), idempotent: boolean()]
+  @type call_options :: :offheap_port_pool.call_options()
 
   @type outcome :: {:ok, term()} | {:error, :offheap_port_pool.reason()}
 
@@ -73,8 +74,10 @@ defmodule Offheap.PortPool do
     * `:nice` - 0 to 19, added to the workers' niceness, so that the VM goes first; default 0
     * `:sandbox` - on Linux, takes from the workers the right to start programs, to use the network and
       to meddle with other processes or the system; files stay. Default false
+    * `:shared` - buffers of pools with that option, and large binaries, are handed to the workers in
+      shared memory, see `call/4`; default true. False: all bytes go through the pipes
     * `:executable`, `:args` - another program that speaks the protocol, further arguments for it. The
-      limits above are for Offheap's own
+      limits and shared memory are for Offheap's own
 
   As a list or a map. Raises `ArgumentError` for any other option or value.
   """
@@ -116,8 +119,35 @@ defmodule Offheap.PortPool do
     * `:timeout` - milliseconds or `:infinity`; default 5000.
     * `:idempotent` - the job may be done twice: if its worker dies, the request goes to the next one,
       once. Default false.
+    * `:into` - a buffer, to which the bytes that the job gives are appended; the result has their
+      number instead. `{:error, :enospc}` if they do not fit.
+
+  ## Shared memory
+
+  Where the arguments are or have buffers, their bytes are meant. Those of a pool with the option
+  `:shared` are not sent: the worker maps their memory and reads them, or writes its result, in place.
+  Binaries of 128 KiB and more are copied into such memory, at most 64 MiB of them at a time
+  (`config :offheap, port_shared_bytes: ...`; 0 turns it off). What cannot be shared goes through the
+  pipe, which is slower and nothing else: other buffers, and all if the worker cannot open the VM's
+  memory.
+
+      iex> {:ok, workers} = Offheap.PortPool.start_link(size: 1)
+      iex> buffers = Offheap.Pool.new(shared: true)
+      iex> {:ok, from} = Offheap.Buffer.lease(buffers, 100_000, String.duplicate("x", 100_000))
+      iex> {:ok, into} = Offheap.Buffer.lease(buffers, 100_000)
+      iex> Offheap.PortPool.call(workers, :echo, from, into: into)
+      {:ok, 100_000}
+      iex> Offheap.Buffer.read(into) == Offheap.Buffer.read(from)
+      true
+
+  Until the worker has answered or is dead, also after a timeout, a buffer that it writes is `:busy` to
+  all who would extend, freeze or split it; others may read and overwrite what it held before. A release
+  takes effect then. If the process that owns the worker is killed, and its worker may still write,
+  the buffer is released. Binaries never show memory that a worker could write: `Offheap.Buffer.freeze/1`
+  and `Offheap.Buffer.slice/3` of a buffer that had a worker's result copy, whatever its size, in later
+  leases too.
   """
-  @spec call(pool(), job :: atom(), args :: term(), timeout() | request_options()) :: outcome()
+  @spec call(pool(), job :: atom(), args :: term(), timeout() | call_options()) :: outcome()
   defdelegate call(pool, job, args, options \\ 5000), to: :offheap_port_pool
 
   @doc """

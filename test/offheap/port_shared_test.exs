@@ -416,23 +416,53 @@ defmodule Offheap.PortSharedTest do
     end
   end
 
-  test "a buffer that a worker may yet write is released, and its memory not used again", %{
-    shared: shared
-  } do
-    {:ok, pool} = PortPool.start_link(size: 1, args: ["--test-jobs"])
-    into = lease!(shared, 100_000)
-    task = begin(pool, :hang, 0, into: into)
-    worker = os_pid(pool)
-    before = :offheap_nif.shared_count()
-    # It can neither end nor write, but nobody knows.
-    signal(worker, "STOP")
-    Process.exit(owner(pool), :kill)
-    assert Task.await(task) == {:error, {:worker_died, :killed}}
-    assert_raise ArgumentError, fn -> Buffer.append(into, "mine") end
-    eventually(fn -> :offheap_nif.shared_count() == before - 1 end)
-    assert %{leased: 0, cached: 0, bytes: 0} = Pool.info(shared)
-    # It may have ended by now: the kernel wakes it, and its stdin is closed.
-    System.cmd("kill", ["-KILL", "#{worker}"], stderr_to_stdout: true)
+  describe "a worker of which nothing is known any more" do
+    test "may yet write the buffer, which is released, and its memory not used again", %{
+      shared: shared
+    } do
+      into = lease!(shared, 100_000)
+      segments = :offheap_nif.shared_count()
+      # Some program that runs.
+      port = Port.open({:spawn_executable, System.find_executable("cat")}, [:exit_status])
+      {:os_pid, os_pid} = Port.info(port, :os_pid)
+      process = :offheap_nif.process_open(os_pid)
+      refute :offheap_nif.process_await(process, 0)
+      {crossing, [], _} = :offheap_nif.crossing_new([], into)
+      :ok = :offheap_nif.crossing_sent(crossing, process)
+      assert_raise ArgumentError, fn -> :offheap_nif.crossing_sent(crossing, process) end
+      :ok = :offheap_nif.crossing_end(crossing)
+      assert_raise ArgumentError, fn -> Buffer.append(into, "mine") end
+      eventually(fn -> :offheap_nif.shared_count() == segments - 1 end)
+      assert %{leased: 0, cached: 0, bytes: 0} = Pool.info(shared)
+
+      # One that has ended gives it back.
+      again = lease!(shared, 100_000)
+      {crossing, [], _} = :offheap_nif.crossing_new([], again)
+      :ok = :offheap_nif.crossing_sent(crossing, process)
+      :ok = :offheap_nif.process_kill(process)
+      assert :offheap_nif.process_await(process, 10_000)
+      assert_receive {^port, {:exit_status, 137}}, 10_000
+      assert :offheap_nif.process_await(process, 0)
+      :ok = :offheap_nif.crossing_end(crossing)
+      assert Buffer.append(again, "mine") == :ok
+    end
+
+    test "because its owner was killed: one of both", %{shared: shared} do
+      pool = start!()
+      into = lease!(shared, 100_000)
+      task = begin(pool, :hang, 0, into: into)
+      Process.exit(owner(pool), :kill)
+      assert Task.await(task) == {:error, {:worker_died, :killed}}
+
+      try do
+        assert Buffer.append(into, "mine") == :ok
+        assert Buffer.release(into) == :ok
+      rescue
+        ArgumentError -> assert Pool.info(shared).cached == 0
+      end
+
+      assert Pool.info(shared).leased == 0
+    end
   end
 
   describe "a worker that lies" do

@@ -146,7 +146,7 @@ call(Pool, Job, Args) ->
 %% </ul>
 %% Where Args or its values are buffers, their bytes are meant. Those of a pool with the option `shared'
 %% ({@link offheap_pool:new/1}) are not sent: the worker maps their memory and reads them, or writes
-%% its result, in place. Binaries of 128 KiB and more are copied into such memory, at most 64 MiB of them
+%% its result, in place. Binaries of 64 KiB and more are copied into such memory, at most 64 MiB of them
 %% at a time (the offheap application's `port_shared_bytes'; 0 turns it off). What cannot be shared goes
 %% through the pipe, which is slower and nothing else: other buffers, and all if the worker cannot open
 %% the VM's memory.

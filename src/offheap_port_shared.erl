@@ -13,7 +13,7 @@
 -include("offheap_port.hrl").
 
 %% From here on the copy of a binary costs less than the pipe.
--define(COPY_BYTES, 131072).
+-define(COPY_BYTES, 65536).
 %% Bytes copied in one call on a normal scheduler.
 -define(CHUNK_BYTES, 524288).
 %% The pool that binaries are copied into, one for all port pools, and its cap.

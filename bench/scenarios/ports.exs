@@ -109,8 +109,7 @@ defmodule Offheap.Bench.Scenarios.Ports do
   # One worker on both sides; a buffer that crosses as it is, or a binary that is copied first.
   defp shared_memory do
     for {size, name} <- [{65_536, "64 KiB"}, {1_048_576, "1 MiB"}, {4_194_304, "4 MiB"}],
-        from <- [:buffer, :binary],
-        from == :buffer or size >= 131_072 do
+        from <- [:buffer, :binary] do
       %{
         component: "ports",
         name: "echo of #{name}, #{from} to buffer in shared memory",

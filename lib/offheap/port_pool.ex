@@ -126,7 +126,7 @@ defmodule Offheap.PortPool do
 
   Where the arguments are or have buffers, their bytes are meant. Those of a pool with the option
   `:shared` are not sent: the worker maps their memory and reads them, or writes its result, in place.
-  Binaries of 128 KiB and more are copied into such memory, at most 64 MiB of them at a time
+  Binaries of 64 KiB and more are copied into such memory, at most 64 MiB of them at a time
   (`config :offheap, port_shared_bytes: ...`; 0 turns it off). What cannot be shared goes through the
   pipe, which is slower and nothing else: other buffers, and all if the worker cannot open the VM's
   memory.

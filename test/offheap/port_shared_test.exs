@@ -138,9 +138,9 @@ defmodule Offheap.PortSharedTest do
     test "copies large binaries into such memory", _ do
       pool = start!()
 
-      for size <- [131_071, 131_072, 131_073, 2 * @mib], data = pattern(size) do
+      for size <- [65_535, 65_536, 65_537, 2 * @mib], data = pattern(size) do
         assert PortPool.call(pool, :sha256, data) == {:ok, :crypto.hash(:sha256, data)}
-        assert mappings(os_pid(pool)) != [] == size >= 131_072
+        assert mappings(os_pid(pool)) != [] == size >= 65_536
       end
 
       data = pattern(@mib)

@@ -101,7 +101,7 @@ static oh_status_t find_or_map(oh_views_t *views, const oh_shared_range_t *range
     oh_view_t *view = find(views, range->id, writing);
     if (view != NULL) {
         *out = view;
-        return view->bytes == range->bytes ? OH_OK : OH_NOT_FOUND;
+        return view->inode == range->inode && view->bytes == range->bytes ? OH_OK : OH_NOT_FOUND;
     }
     view = free_place(views);
     if (view == NULL)
@@ -110,7 +110,11 @@ static oh_status_t find_or_map(oh_views_t *views, const oh_shared_range_t *range
     oh_status_t status = map(views, range, writing, &data);
     if (status != OH_OK)
         return status;
-    *view = (oh_view_t){.id = range->id, .bytes = range->bytes, .data = data, .writing = writing};
+    *view = (oh_view_t){.id = range->id,
+                        .inode = range->inode,
+                        .bytes = range->bytes,
+                        .data = data,
+                        .writing = writing};
     views->bytes += range->bytes;
     *out = view;
     return OH_OK;

@@ -24,11 +24,11 @@
 #define OH_VIEWS_MAX 32
 
 typedef struct {
-    uint64_t id, bytes; /* of the segment */
-    uint8_t *data;      /* NULL: this place is free */
-    uint64_t used;      /* when it was opened last */
-    uint64_t from, to;  /* of the part that is writable now; from == to: none */
-    bool writing;       /* it was opened for writing */
+    uint64_t id, inode, bytes; /* of the segment */
+    uint8_t *data;             /* NULL: this place is free */
+    uint64_t used;             /* when it was opened last */
+    uint64_t from, to;         /* of the part that is writable now; from == to: none */
+    bool writing;              /* it was opened for writing */
     bool in_use;
 } oh_view_t;
 

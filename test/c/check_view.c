@@ -159,11 +159,16 @@ START_TEST(what_was_said_must_be_true) {
     wrong = range;
     wrong.offset = 1;
     ck_assert_int_eq(refused(wrong), OH_BADARG);
-    /* A known segment by another size. */
+    /* The id of a known segment with another size, and with another segment's inode. */
     open_view(&range, true);
     wrong = range;
     wrong.bytes *= 2;
     ck_assert_int_eq(refused(wrong), OH_NOT_FOUND);
+    oh_shared_t *other = oh_shared_new(BYTES);
+    wrong = whole(other);
+    wrong.id = shared->id;
+    ck_assert_int_eq(refused(wrong), OH_NOT_FOUND);
+    oh_shared_free(other);
     oh_shared_free(shared);
 }
 END_TEST

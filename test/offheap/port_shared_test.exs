@@ -509,15 +509,16 @@ defmodule Offheap.PortSharedTest do
     buffer = lease!(shared, 100_000, pattern(100_000))
     {crossing, [range], :none} = :offheap_nif.crossing_new([buffer], :none)
     {fd, inode, id, bytes, 0, 100_000} = range
+    other = id + 1_000_000
     {:ok, digest} = PortPool.call(pool, :sha256, pattern(100_000))
     assert PortPool.call(pool, :sha256, range) == {:ok, digest}
 
     for wrong <- [
-          {fd, inode + 1, id + 1, bytes, 0, 1},
+          {fd, inode + 1_000_000, other, bytes, 0, 1},
           {fd, inode, id, bytes + 4096, 0, 1},
-          {fd, inode, id + 1, bytes - 4096, 0, 1},
-          {0, inode, id + 1, bytes, 0, 1},
-          {9999, inode, id + 1, bytes, 0, 1}
+          {fd, inode, other, bytes - 4096, 0, 1},
+          {0, inode, other, bytes, 0, 1},
+          {9999, inode, other, bytes, 0, 1}
         ] do
       assert PortPool.call(pool, :sha256, wrong) == {:error, :not_shared}
     end

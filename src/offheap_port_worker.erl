@@ -155,7 +155,9 @@ handle({'DOWN', Monitor, process, _, _}, #state{callers = Callers} = S) ->
 handle({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     died(Status, S);
 handle({'EXIT', Port, Reason}, #state{port = Port} = S) ->
-    %% A write met a closed pipe: the port went before an exit status could come.
+    %% A write met a closed pipe: the port went before an exit status could come, or the program closed
+    %% the pipe and lives on.
+    kill(S),
     died(Reason, S);
 handle({timeout, _, look}, S) ->
     look(S#state{looking = false});
@@ -440,7 +442,7 @@ end_crossings(#state{in_flight = InFlight, process = Process}) ->
 %% A worker that has had its share and answered all is replaced.
 recycle(#state{served = Served, in_flight = InFlight, port = Port, pool = #pool{max_requests = Max}} = S)
   when Served >= Max, map_size(InFlight) =:= 0, Port =/= undefined ->
-    close(Port),
+    kill(S),
     restart((down(S))#state{recycled = S#state.recycled + 1});
 recycle(S) ->
     S.
@@ -514,6 +516,8 @@ fail_waiting(Outcome, #state{waiting = Waiting} = S) ->
 
 %% At once the first time; then, until a worker has answered something, after a delay that doubles.
 restart(#state{delay_ms = Delay} = S) ->
+    %% A process that makes little garbage collects rarely: the last worker's handle is a descriptor.
+    erlang:garbage_collect(),
     try
         (open(S))#state{delay_ms = max(Delay, ?DELAY_MIN_MS)}
     catch

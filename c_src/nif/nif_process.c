@@ -34,7 +34,27 @@ static void process_destroy(ErlNifEnv *env, void *obj) {
         (void)close(p->fd);
 }
 
-ErlNifResourceTypeInit nif_type_init_process = {.dtor = process_destroy, .members = 1};
+static void kill_process(const process_t *p) {
+#if defined(__linux__) && defined(SYS_pidfd_send_signal)
+    if (p->fd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, p->fd, SIGKILL, NULL, 0);
+        return;
+    }
+#endif
+    (void)kill(p->pid, SIGKILL);
+}
+
+/* The owner was killed. Its port closes only when what is queued for the program is written, which
+ * one that reads no more keeps from happening. */
+static void process_down(ErlNifEnv *env, void *obj, ErlNifPid *pid, ErlNifMonitor *monitor) {
+    (void)env;
+    (void)pid;
+    (void)monitor;
+    kill_process(obj);
+}
+
+ErlNifResourceTypeInit nif_type_init_process = {
+    .dtor = process_destroy, .down = process_down, .members = 3};
 
 static int open_pidfd(pid_t pid) {
 #if defined(__linux__) && defined(SYS_pidfd_open)
@@ -45,7 +65,8 @@ static int open_pidfd(pid_t pid) {
 #endif
 }
 
-/* process_open(OsPid): a handle. The process should have been started just now by the caller. */
+/* process_open(OsPid): a handle. The process should have been started just now by the caller, with
+ * whom it is killed; where there are no pidfds it is not, since its number may be another's. */
 ERL_NIF_TERM nif_process_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
     int pid;
@@ -54,6 +75,9 @@ ERL_NIF_TERM nif_process_open(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     process_t *p = enif_alloc_resource(nif_type_process, sizeof *p);
     *p = (process_t){.pid = pid, .fd = open_pidfd(pid)};
     ERL_NIF_TERM term = enif_make_resource(env, p);
+    ErlNifPid self;
+    if (p->fd >= 0 && enif_monitor_process(env, p, enif_self(env, &self), NULL) != 0)
+        kill_process(p);
     enif_release_resource(p);
     return term;
 }
@@ -64,13 +88,7 @@ ERL_NIF_TERM nif_process_kill(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     process_t *p;
     if (!enif_get_resource(env, argv[0], nif_type_process, (void **)&p))
         return enif_make_badarg(env);
-#if defined(__linux__) && defined(SYS_pidfd_send_signal)
-    if (p->fd >= 0) {
-        (void)syscall(SYS_pidfd_send_signal, p->fd, SIGKILL, NULL, 0);
-        return nif_atom.ok;
-    }
-#endif
-    (void)kill(p->pid, SIGKILL);
+    kill_process(p);
     return nif_atom.ok;
 }
 

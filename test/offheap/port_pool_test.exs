@@ -623,6 +623,35 @@ defmodule Offheap.PortPoolTest do
     refute_mail()
   end
 
+  test "kill -9 of an owner ends a worker that reads no more, with requests on their way to it" do
+    pool = start!(size: 1)
+    [os_pid] = os_pids(pool)
+    big = :binary.copy("x", 1_000_000)
+    _ = PortPool.request(pool, :burn, [])
+    for _ <- 1..3, do: PortPool.request(pool, :echo, big)
+    [owner] = for {1, pid, _, _} <- Supervisor.which_children(pool), do: pid
+    assert %{workers: [%{in_flight: 4}]} = PortPool.info(pool)
+    Process.exit(owner, :kill)
+    assert_gone([os_pid])
+    eventually(fn -> PortPool.call(pool, :echo, "x") == {:ok, "x"} end)
+  end
+
+  test "workers that come and go leave no descriptor behind" do
+    pool = start!(size: 1, max_requests: 1)
+    assert PortPool.call(pool, :echo, "x") == {:ok, "x"}
+    before = descriptors()
+    for _ <- 1..100, do: assert(PortPool.call(pool, :echo, "x") == {:ok, "x"})
+    eventually(fn -> descriptors() <= before + 5 end, 100)
+  end
+
+  # Where the system does not tell, none.
+  defp descriptors do
+    case File.ls("/proc/self/fd") do
+      {:ok, fds} -> length(fds)
+      {:error, _} -> 0
+    end
+  end
+
   test "an owner answers system messages" do
     pool = start!(size: 1)
     [owner] = for {1, pid, _, _} <- Supervisor.which_children(pool), do: pid

@@ -47,6 +47,8 @@
 
 -define(STATE, offheap_jobs_state).
 -define(LIBRARIES, offheap_jobs_libraries).
+%% In the dictionary of a process that asks for statistics.
+-define(SAMPLE, '$offheap_jobs_sample').
 
 %% Counts by lane, in this order; then the lanes' histograms.
 -define(LANES, [inline, yielding, dirty, port]).
@@ -113,17 +115,24 @@ run(Job, Input, Options) ->
         Outcome -> Here andalso count(inline), Outcome
     end.
 
-go(Job, Input, {Forced, Into, Timeout}, {_, Flags, _} = Cost) ->
-    {Lane, _Reason, Permit} = choose(Forced, Input, Cost),
+go(Job, Input, {Forced, Into, Timeout}, {CostNs, Flags, _} = Cost) ->
+    {Lane, Reason, Permit} = choose(Forced, Input, Cost),
     count(Lane),
+    About = #{job => Job, lane => Lane, reason => Reason},
     Begun = erlang:monotonic_time(),
     Outcome = try
+                  event(start, #{cost_ns => CostNs, system_time => erlang:system_time()}, About),
                   work(Lane, Job, Input, Into, Timeout, Flags)
               after
                   give_back(Permit)
               end,
-    record(Lane, erlang:monotonic_time() - Begun),
+    Duration = erlang:monotonic_time() - Begun,
+    record(Lane, Duration),
+    event(stop, #{cost_ns => CostNs, duration => Duration}, About#{outcome => element(1, Outcome)}),
     Outcome.
+
+event(What, Measurements, About) ->
+    offheap_telemetry:execute([offheap, job, What], Measurements, About).
 
 work(yielding, Job, Input, Into, _Timeout, _Flags) ->
     offheap_nif:job_yield(Job, flatten(Input), Into);
@@ -428,13 +437,23 @@ calibrate() ->
 %% <li>`dirty_in_use', `dirty_limit': dirty CPU schedulers held by jobs that chose them, and how many may
 %%     be;</li>
 %% <li>`dirty_cpu_queue', `dirty_io_queue': whoever waits for one, jobs or not;</li>
+%% <li>`in_flight': jobs under way by lane, those of callers that died among them until they stop:
+%%     `yielding' (that have given their process up once), `dirty_cpu', `dirty_io'; `port', requests that
+%%     {@link offheap_port_pool:default/0} has not answered;</li>
+%% <li>`utilisation': how busy the schedulers were, 0.0..1.0, on average by kind (`normal', `dirty_cpu',
+%%     `dirty_io'), since this process called here before, or since they are measured. `undefined' unless
+%%     a process has them measured by `erlang:system_flag(scheduler_wall_time, true)', which costs a little
+%%     at each switch between processes;</li>
 %% <li>`latency_us': by lane but inline, how long callers waited: `count', `p50', `p99', `max'.</li>
 %% </ul>
+%% The figures are read one after the other, not in one instant.
 -spec stats() ->
           #{inline := non_neg_integer(), yielding := non_neg_integer(), dirty := non_neg_integer(),
             port := non_neg_integer(), dirty_in_use := non_neg_integer(),
             dirty_limit := non_neg_integer(), dirty_cpu_queue := non_neg_integer(),
             dirty_io_queue := non_neg_integer(),
+            in_flight := #{yielding | dirty_cpu | dirty_io | port => non_neg_integer()},
+            utilisation := #{normal | dirty_cpu | dirty_io => float()} | undefined,
             latency_us := #{lane() => #{count | p50 | p99 | max => number()}}}.
 stats() ->
     #state{counts = Counts, limiter = Limiter, limit = Limit, latency = Latency} = state(),
@@ -445,7 +464,47 @@ stats() ->
                                _ -> offheap_concurrency_limiter:in_use(Limiter)
                            end,
            dirty_limit => Limit, dirty_cpu_queue => Cpu, dirty_io_queue => Io,
+           in_flight => in_flight(), utilisation => utilisation(),
            latency_us => maps:map(fun(_, Histogram) -> summary(Histogram) end, Latency)}.
+
+in_flight() ->
+    {Yielding, DirtyCpu, DirtyIo} = offheap_nif:job_under_way(),
+    #{yielding => Yielding, dirty_cpu => DirtyCpu, dirty_io => DirtyIo,
+      port => offheap_port_registry:pending(offheap_port_pool)}.
+
+%% What was busy, of all, since the sample that this process took before.
+utilisation() ->
+    case erlang:statistics(scheduler_wall_time_all) of
+        undefined ->
+            _ = erase(?SAMPLE),
+            undefined;
+        Times ->
+            Sample = lists:foldl(fun add_time/2, #{normal => {0, 0}, dirty_cpu => {0, 0}, dirty_io => {0, 0}},
+                                 Times),
+            Before = case put(?SAMPLE, Sample) of
+                         undefined -> #{};
+                         Earlier -> Earlier
+                     end,
+            maps:map(fun(Kind, Time) -> share(Time, maps:get(Kind, Before, {0, 0})) end, Sample)
+    end.
+
+%% The numbers of schedulers: normal ones first, then those of dirty CPU work, then of dirty IO.
+add_time({Number, Active, Total}, Sums) ->
+    Normal = erlang:system_info(schedulers),
+    Dirty = Normal + erlang:system_info(dirty_cpu_schedulers),
+    Kind = if
+               Number =< Normal -> normal;
+               Number =< Dirty -> dirty_cpu;
+               true -> dirty_io
+           end,
+    #{Kind := {SumActive, SumTotal}} = Sums,
+    Sums#{Kind := {SumActive + Active, SumTotal + Total}}.
+
+%% The counters began again if measuring was off meanwhile.
+share({Active, Total}, {ActiveBefore, TotalBefore}) when Active >= ActiveBefore, Total > TotalBefore ->
+    min(1.0, (Active - ActiveBefore) / (Total - TotalBefore));
+share({Active, Total}, _Before) ->
+    Active / max(1, Total).
 
 summary(Histogram) ->
     case offheap_histogram:count(Histogram) of

@@ -81,7 +81,7 @@
 
 %% jobs
 -export([job_inline/4, job_cost/3, job_params/1, job_yield/3, job_dirty/3, job_dirty_io/3, job_list/0, job_load/1,
-         job_allow_test_jobs/0]).
+         job_allow_test_jobs/0, job_under_way/0]).
 -export([process_open/1, process_kill/1, pipe_open/0, pipe_read/1]).
 %% shared memory between the VM and worker programs
 -export([process_await/2, shared_is_supported/0, shared_count/0, buffer_is_shared/1, pool_lease_now/2,
@@ -422,6 +422,7 @@ job_dirty_io(_Job, _Args, _Into) -> ?STUB.
 job_list() -> ?STUB.
 job_load(_Path) -> ?STUB.
 job_allow_test_jobs() -> ?STUB.
+job_under_way() -> ?STUB.
 process_open(_OsPid) -> ?STUB.
 process_kill(_Process) -> ?STUB.
 pipe_open() -> ?STUB.

@@ -10,7 +10,7 @@
 
 -behaviour(gen_server).
 
--export([start_link/2, lookup/1, enter/3, all/0]).
+-export([start_link/2, lookup/1, enter/3, all/0, pending/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -include("offheap_port.hrl").
@@ -35,6 +35,14 @@ all() ->
     Pools = maps:groups_from_list(fun({#pool{table = Table}, _}) -> Table end, Found),
     [{[Name || {_, Name} <- Group], Size, loads(Pool)}
      || [{#pool{size = Size} = Pool, _} | _] = Group <- maps:values(Pools)].
+
+%% Requests that the pool's workers have not answered; 0 if there is no such pool.
+-spec pending(pid() | atom()) -> non_neg_integer().
+pending(Name) ->
+    case lookup(Name) of
+        #pool{} = Pool -> lists:sum([N || {_, N} <- loads(Pool)]);
+        undefined -> 0
+    end.
 
 loads(#pool{size = Size, load = Load}) ->
     Loads = [offheap_atomics:get(Load, Index) || Index <- lists:seq(1, Size)],

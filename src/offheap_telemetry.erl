@@ -13,9 +13,17 @@
 %% <li>`[offheap, pool, refused]', by the process of a named pool, at most once in its `sweep_ms': leases
 %%     were refused. Measurements: `count', how many since the last event; `bytes', what the pool's blocks
 %%     take; `waiting', processes that wait for some. Metadata: `pool', its name; `max_bytes'.</li>
+%% <li>`[offheap, job, start]', `[offheap, job, stop]', by who runs a job on any lane but inline, where an
+%%     event would cost as much as the job ({@link offheap_jobs:stats/0} counts these). Measurements:
+%%     `cost_ns', the guess by which the lane was chosen; `system_time' at the start; `duration' at the
+%%     stop, how long the caller waited; both in native units. Metadata: `job', `lane', `reason'
+%%     ({@link offheap_jobs:explain/3}), at the stop also `outcome', `ok' or `error'. A caller that is killed,
+%%     or forces a lane that cannot be, emits no stop.</li>
+%% <li>`[offheap, jobs]', by {@link measure/0}. Measurements: the counts of {@link offheap_jobs:stats/0}, and
+%%     `in_flight', the sum of its. Metadata: `#{}'.</li>
 %% </ul>
 %%
-%% A poller emits the first every ten seconds:
+%% A poller emits those of {@link measure/0} every ten seconds:
 %% <pre>telemetry_poller:start_link([{measurements, [{offheap_telemetry, measure, []}]},
 %%                              {period, 10000}])</pre>
 -module(offheap_telemetry).
@@ -40,7 +48,9 @@ init() ->
 
 %% @doc The events that Offheap emits, for `telemetry:attach_many/4'.
 -spec events() -> [event()].
-events() -> [[offheap, memory], [offheap, pool, refused]].
+events() ->
+    [[offheap, memory], [offheap, pool, refused], [offheap, jobs],
+     [offheap, job, start], [offheap, job, stop]].
 
 %% @equiv execute(Event, Measurements, #{})
 -spec execute(event(), measurements()) -> ok.
@@ -54,13 +64,16 @@ execute(Event, Measurements, Metadata) ->
         false -> ok
     end.
 
-%% @doc Emits `[offheap, memory]' from {@link offheap:info/0}; that is not asked if telemetry is not
-%% there.
+%% @doc Emits `[offheap, memory]' from {@link offheap:info/0}, and `[offheap, jobs]' from {@link
+%% offheap_jobs:stats/0}; these are not asked if telemetry is not there.
 -spec measure() -> ok.
 measure() ->
     case enabled() of
-        true -> execute([offheap, memory], memory(offheap:info()));
-        false -> ok
+        true ->
+            execute([offheap, memory], memory(offheap:info())),
+            execute([offheap, jobs], jobs(offheap_jobs:stats()));
+        false ->
+            ok
     end.
 
 enabled() ->
@@ -74,3 +87,7 @@ memory(#{bytes := Bytes, pools := #{bytes := PoolBytes} = Pools,
     Sums = maps:with([leased_bytes, frozen_bytes, cached_bytes], Pools),
     Sums#{bytes => Bytes, pool_bytes => PoolBytes, store_bytes => StoreBytes,
           store_entries => Entries, other_bytes => Bytes - PoolBytes - StoreBytes}.
+
+jobs(#{in_flight := InFlight} = Stats) ->
+    Counts = maps:filter(fun(_, Value) -> is_integer(Value) end, Stats),
+    Counts#{in_flight => lists:sum(maps:values(InFlight))}.

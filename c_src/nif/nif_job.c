@@ -75,8 +75,28 @@ static void leave(ErlNifEnv *env, nif_lease_t *lease, oh_buffer_mode_t mode) {
     lease->handle = NULL;
 }
 
+/* Runs under way, by lane; exact also when callers die, since a run ends later than its caller. */
+static _Atomic uint64_t under_way[LANE_COUNT];
+
+void nif_job_enter_lane(nif_run_t *r, nif_lane_t lane) {
+    r->lane = lane;
+    oh_fetch_add_relaxed(&under_way[lane], 1);
+}
+
+/* job_under_way() -> {Yielding, DirtyCpu, DirtyIo}: runs at this moment. */
+ERL_NIF_TERM nif_job_under_way(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
+    (void)argc;
+    (void)argv;
+    ERL_NIF_TERM count[LANE_COUNT];
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        count[lane] = enif_make_uint64(env, oh_load_relaxed(&under_way[lane]));
+    return enif_make_tuple3(env, count[LANE_YIELDING], count[LANE_DIRTY_CPU], count[LANE_DIRTY_IO]);
+}
+
 void nif_job_end(nif_run_t *r) {
     oh_run_end(&r->run);
+    if (r->lane != LANE_NONE)
+        oh_fetch_sub_relaxed(&under_way[r->lane], 1);
     for (uint32_t i = 0; i < r->job->def->param_count; i++)
         leave(r->env, &r->input[i], OH_BUFFER_READ);
     leave(r->env, &r->into, OH_BUFFER_EXTEND);
@@ -172,6 +192,7 @@ static ERL_NIF_TERM yield(ErlNifEnv *env, nif_run_t *r, ERL_NIF_TERM args) {
         nif_job_end(r);
         return nif_error(env, nif_atom.status_enomem);
     }
+    nif_job_enter_lane(r, LANE_YIELDING);
     nif_run_t *kept = enif_alloc_resource(nif_type_run, sizeof *kept);
     memcpy(kept, r, sizeof *kept);
     /* Parts of a result that stood in r stand in kept now. */
@@ -260,22 +281,23 @@ ERL_NIF_TERM nif_job_cost(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
 
 /* --- Dirty --- */
 
-static ERL_NIF_TERM run_whole(ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
+static ERL_NIF_TERM run_whole(ErlNifEnv *env, const ERL_NIF_TERM argv[], nif_lane_t lane) {
     nif_run_here_t here;
     ERL_NIF_TERM refusal;
     if (!begin_without(env, argv, OFFHEAP_JOB_PORT_ONLY, &here, &refusal))
         return refusal;
+    nif_job_enter_lane(&here.r, lane);
     return finish(env, &here.r, oh_run_slice(&here.r.run, 0, true));
 }
 
 /* job_dirty(Job, Args, Into), on a dirty CPU scheduler. */
 ERL_NIF_TERM nif_job_dirty(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
-    return run_whole(env, argv);
+    return run_whole(env, argv, LANE_DIRTY_CPU);
 }
 
 /* job_dirty_io(Job, Args, Into), on a dirty IO scheduler. */
 ERL_NIF_TERM nif_job_dirty_io(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     (void)argc;
-    return run_whole(env, argv);
+    return run_whole(env, argv, LANE_DIRTY_IO);
 }

@@ -18,9 +18,19 @@
 #define NIF_JOB_SMALL_BYTES 64
 #define NIF_JOB_NO_PART     UINT32_MAX
 
+/* Where a run is counted as under way. */
+typedef enum {
+    LANE_NONE, /* it is not: a run that is done in one short call */
+    LANE_YIELDING,
+    LANE_DIRTY_CPU,
+    LANE_DIRTY_IO,
+    LANE_COUNT
+} nif_lane_t;
+
 typedef struct {
     oh_run_t run;
-    oh_job_t *job;    /* NULL once it was ended */
+    oh_job_t *job; /* NULL once it was ended */
+    nif_lane_t lane;
     uint64_t units;   /* as estimated before the first call */
     ErlNifEnv *env;   /* of the call under way */
     nif_lease_t into; /* entered to extend; handle NULL: none */
@@ -64,6 +74,9 @@ run_status_t nif_job_begin(ErlNifEnv *env, nif_run_here_t *here, oh_job_t *job, 
 
 /* Points the arguments of a run at the terms, which are those it began with. */
 run_status_t nif_job_args(ErlNifEnv *env, nif_run_t *r, ERL_NIF_TERM args, ERL_NIF_TERM *term);
+
+/* Counts the run as under way on a lane, until it ends. Once at the most. */
+void nif_job_enter_lane(nif_run_t *r, nif_lane_t lane);
 
 /* Ends a run: gives back what it holds. */
 void nif_job_end(nif_run_t *r);

@@ -218,6 +218,7 @@ run_status_t nif_job_begin(ErlNifEnv *env, nif_run_here_t *here, oh_job_t *job, 
                            ERL_NIF_TERM into, ERL_NIF_TERM *term) {
     nif_run_t *r = &here->r;
     r->job = job;
+    r->lane = LANE_NONE;
     r->into.handle = NULL;
     r->into_part = NIF_JOB_NO_PART;
     for (uint32_t i = 0; i < job->def->param_count; i++)

@@ -36,7 +36,7 @@ RESOURCE(bloom_filter, 1)
 RESOURCE(hyperloglog, 1)
 
 /* jobs */
-RESOURCE(run, 1)
+RESOURCE(run, 2)
 RESOURCE(process, 1)
 RESOURCE(pipe, 1)
 RESOURCE(crossing, 1)

@@ -199,8 +199,18 @@ defmodule Offheap.Jobs do
     * `:dirty_in_use`, `:dirty_limit` - dirty CPU schedulers held by jobs that chose them, and how many
       may be;
     * `:dirty_cpu_queue`, `:dirty_io_queue` - whoever waits for one, jobs or not;
+    * `:in_flight` - jobs under way by lane, those of callers that died among them until they stop:
+      `:yielding` (that have given their process up once), `:dirty_cpu`, `:dirty_io`; `:port`, requests
+      that `Offheap.PortPool.default/0` has not answered;
+    * `:utilisation` - how busy the schedulers were, 0.0 to 1.0, on average by kind (`:normal`,
+      `:dirty_cpu`, `:dirty_io`), since this process called here before, or since they are measured.
+      `:undefined` unless a process has them measured by `:erlang.system_flag(:scheduler_wall_time, true)`,
+      which costs a little at each switch between processes;
     * `:latency_us` - by lane but inline, how long callers waited: `:count`, `:p50`, `:p99`, `:max`.
+
+  The figures are read one after the other, not in one instant. For each job's see the events of
+  `Offheap.Telemetry`.
   """
-  @spec stats() :: %{atom() => integer() | map()}
+  @spec stats() :: %{atom() => integer() | map() | :undefined}
   defdelegate stats(), to: :offheap_jobs
 end

@@ -11,7 +11,14 @@ defmodule Offheap.Telemetry do
   | `[:offheap, :memory]` | `measure/0` | `:bytes`, all that the toolkit holds; `:pool_bytes`, `:leased_bytes`, `:frozen_bytes`, `:cached_bytes` of all pools; `:store_bytes`, `:store_entries` of all stores; `:other_bytes`, the rest | none |
   | `[:offheap, :pool, :refused]` | the process of a named pool, at most once a sweep | `:count`, leases refused since the last event; `:bytes`, of the pool's blocks; `:waiting`, processes that wait for bytes | `:pool`, its name; `:max_bytes` |
 
-  A poller emits the first every ten seconds:
+  | `[:offheap, :jobs]` | `measure/0` | the counts of `Offheap.Jobs.stats/0`; `:in_flight`, the sum of its | none |
+  | `[:offheap, :job, :start]` | who runs a job on any lane but inline | `:cost_ns`, the guess by which the lane was chosen; `:system_time`, native | `:job`, `:lane`, `:reason` (`Offheap.Jobs.explain/3`) |
+  | `[:offheap, :job, :stop]` | the same | `:cost_ns`; `:duration`, how long the caller waited, native | the same, and `:outcome`, `:ok` or `:error` |
+
+  An inline job takes as long as an event would: it emits none, and is counted by `Offheap.Jobs.stats/0`. A
+  caller that is killed, or forces a lane that cannot be, emits no stop.
+
+  A poller emits those of `measure/0` every ten seconds:
 
       {:telemetry_poller, measurements: [{Offheap.Telemetry, :measure, []}], period: 10_000}
   """
@@ -44,7 +51,8 @@ defmodule Offheap.Telemetry do
     do: :offheap_telemetry.execute(event, measurements, metadata)
 
   @doc """
-  Emits `[:offheap, :memory]` from `Offheap.info/0`; that is not asked if telemetry is not there.
+  Emits `[:offheap, :memory]` from `Offheap.info/0`, and `[:offheap, :jobs]` from
+  `Offheap.Jobs.stats/0`; these are not asked if telemetry is not there.
 
       iex> Offheap.Telemetry.measure()
       :ok

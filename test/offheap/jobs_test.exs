@@ -361,9 +361,9 @@ defmodule Offheap.JobsTest do
       Jobs.cancel(job)
       wait_for(fn -> File.ls!(dir) == ["from"] end)
     end
-
-    defp wait_for(fun), do: fun.() || wait_for(fun)
   end
+
+  defp wait_for(fun), do: fun.() || wait_for(fun)
 
   test "stream gives the outcomes in order" do
     assert Jobs.stream(:spin, [3, 2, 1, 0], max_concurrency: 2) |> Enum.to_list() ==
@@ -380,6 +380,37 @@ defmodule Offheap.JobsTest do
     assert for(lane <- @lanes, do: later[lane] - before[lane]) == [2, 1, 1, 1]
     assert later.latency_us.yielding.count > before.latency_us.yielding.count
     assert later.latency_us.yielding.max >= later.latency_us.yielding.p50
+  end
+
+  test "stats tell what is under way, callers that died included" do
+    assert %{yielding: 0, dirty_cpu: 0} = Jobs.stats().in_flight
+    jobs = for lane <- [:yielding, :dirty, :port], do: Jobs.async(:spin, 60_000, lane: lane)
+
+    # The default pool's workers know no jobs for tests.
+    assert Jobs.await(List.last(jobs)) == {:error, :unknown_job}
+    wait_for(fn -> match?(%{yielding: 1, dirty_cpu: 1, port: 0}, Jobs.stats().in_flight) end)
+    for job <- jobs, do: Jobs.cancel(job)
+    # Runs end later than their callers.
+    wait_for(fn -> match?(%{yielding: 0, dirty_cpu: 0}, Jobs.stats().in_flight) end)
+
+    task = Task.async(fn -> Jobs.run(:argon2id, "secret", lane: :port) end)
+    wait_for(fn -> Jobs.stats().in_flight.port == 1 end)
+    assert {:ok, _} = Task.await(task, :infinity)
+    wait_for(fn -> Jobs.stats().in_flight.port == 0 end)
+  end
+
+  test "stats tell how busy the schedulers are where that is measured" do
+    assert Jobs.stats().utilisation == :undefined
+    :erlang.system_flag(:scheduler_wall_time, true)
+    Jobs.stats()
+    {:ok, :ok} = Jobs.run(:spin, 50, lane: :dirty)
+    {:ok, :ok} = Jobs.run(:spin, 50, lane: :yielding)
+    busy = Jobs.stats().utilisation
+    assert Enum.sort(Map.keys(busy)) == [:dirty_cpu, :dirty_io, :normal]
+    assert Enum.all?(Map.values(busy), &(&1 >= 0.0 and &1 <= 1.0))
+    assert busy.dirty_cpu > 0.0 and busy.normal > 0.0
+    :erlang.system_flag(:scheduler_wall_time, false)
+    assert Jobs.stats().utilisation == :undefined
   end
 
   test "a guess that is wrong is corrected by what runs" do

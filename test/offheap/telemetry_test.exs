@@ -84,6 +84,43 @@ defmodule Offheap.TelemetryTest do
     refused(sum + count)
   end
 
+  test "jobs begin and end on their lanes, but for inline ones" do
+    load(@stub)
+    :ok = :offheap_nif.job_allow_test_jobs()
+    {:ok, _} = Offheap.Jobs.run(:blake2b, "x")
+    refute_received _
+
+    for {job, input, options, lane, reason} <- [
+          {:spin, 1, [], :yielding, :medium},
+          {:blake2b, "x", [lane: :dirty], :dirty, :forced},
+          {:blake2b, "x", [lane: :port], :port, :forced},
+          {:blake2b_file, "/no/such/file", [lane: :dirty], :dirty, :forced}
+        ] do
+      {outcome, _} = Offheap.Jobs.run(job, input, options)
+      about = %{job: job, lane: lane, reason: reason}
+      assert_received {[:offheap, :job, :start] = start, %{cost_ns: cost_ns} = first, ^about}
+      stopped = Map.put(about, :outcome, outcome)
+      assert_received {[:offheap, :job, :stop] = stop, %{cost_ns: ^cost_ns} = last, ^stopped}
+      assert first.system_time > 0 and last.duration > 0
+      assert [start, stop] -- Offheap.Telemetry.events() == []
+    end
+
+    refute_received _
+  end
+
+  test "the load of the lanes is measured" do
+    load(@stub)
+    assert :ok = Offheap.Telemetry.measure()
+    assert_received {[:offheap, :jobs] = event, measurements, %{}}
+    assert event in Offheap.Telemetry.events()
+
+    assert Enum.sort(Map.keys(measurements)) ==
+             ~w(dirty dirty_cpu_queue dirty_in_use dirty_io_queue dirty_limit in_flight inline port
+                yielding)a
+
+    assert Enum.all?(Map.values(measurements), &is_integer/1)
+  end
+
   test "memory is measured" do
     load(@stub)
     store = :offheap_store.new(:telemetry_test, [])

@@ -23,9 +23,10 @@
 %% A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through a pipe
 %% (about 2 ns a byte) unless it crosses in shared memory ({@link call/4}). Work of a few microseconds belongs in a NIF.
 %%
-%% Other reasons for an error: `noproc' (no such pool), `closed' (the pool stopped), `too_large' (the
-%% request exceeds `max_frame'), `unknown_job', `{badarg, Name}' (the job does not take such
-%% an argument), `too_deep' (terms nested more than 64 deep), and what the job itself answers, such as `enoent'.
+%% Other reasons for an error: `noproc' (no such pool), `closed' (the pool stopped, or the process that owned
+%% the worker is gone), `too_large' (the request exceeds `max_frame'), `unknown_job', `{badarg, Name}' (the
+%% job does not take such an argument), `too_deep' (terms nested more than 64 deep), and what the job itself
+%% answers, such as `enoent'.
 %%
 %% The jobs of the worker that comes with Offheap are those of {@link offheap_jobs}.
 -module(offheap_port_pool).
@@ -43,6 +44,8 @@
 -define(DEFAULT, offheap_port_pool).
 -define(TIMEOUT_MS, 5000).
 -define(MAX_FRAME_MAX, (1 bsl 30)).
+%% A binary of so many bytes is copied into its request.
+-define(COPIED_BYTES, 1024).
 
 -type pool() :: pid() | atom().
 -type option() :: {name, atom()} | {size, 1..1024} | {credits, pos_integer()}
@@ -253,12 +256,11 @@ send(_Pool, _Job, _Args, _Deadline, _Retries) ->
 %% The tuple's head is left off: the owner puts that of {Id, Job, Args} or {Id, Job, Into, Args} in front.
 %% Large binaries in Args are not copied, here or on their way to the pipe.
 encode(#pool{max_frame = Max} = Pool, Request, Crossing, Deadline, Retries) ->
-    [<<131, 104, Arity, First/binary>> | More] = term_to_iovec(Request),
-    Body = [First | More],
+    Body = body(Request),
     case iolist_size(Body) of
         Bytes when Bytes + 8 =< Max ->
             to_owner(Pool, fun(Alias) ->
-                                   #request{caller = self(), alias = Alias, arity = Arity + 1,
+                                   #request{caller = self(), alias = Alias, arity = tuple_size(Request) + 1,
                                             crossing = Crossing, body = Body, bytes = Bytes,
                                             deadline = Deadline, retries = Retries}
                            end);
@@ -266,13 +268,21 @@ encode(#pool{max_frame = Max} = Pool, Request, Crossing, Deadline, Retries) ->
             {done, {error, too_large}}
     end.
 
+%% For what is small anyway, one binary is cheaper than a vector.
+body({_Job, Args} = Request) when is_integer(Args); is_binary(Args), byte_size(Args) =< ?COPIED_BYTES ->
+    <<131, 104, 2, Body/binary>> = term_to_binary(Request),
+    [Body];
+body(Request) ->
+    [<<131, 104, _Arity, First/binary>> | More] = term_to_iovec(Request),
+    [First | More].
+
 to_owner(#pool{table = Table, credits = Credits, max_queue = MaxQueue} = Pool, Request) ->
     {Index, Load} = choose(Pool),
     case Load band (?LOAD_DOWN - 1) < Credits + MaxQueue of
         true ->
             try ets:lookup_element(Table, Index, 2) of
                 Owner ->
-                    Alias = erlang:monitor(process, Owner, [{alias, reply_demonitor}]),
+                    Alias = erlang:alias([reply]),
                     ok = offheap_port_worker:request(Owner, Request(Alias)),
                     {Alias, Owner}
             catch
@@ -310,11 +320,30 @@ await({done, Outcome}, _Timeout) ->
     Outcome;
 await({Alias, Owner}, Timeout) ->
     receive
-        {Alias, Outcome} -> Outcome;
-        {'DOWN', Alias, process, _, Reason} -> {error, down(Reason)}
+        {Alias, Outcome} -> Outcome
+    after 0 ->
+        await_owner(Alias, Owner, Timeout)
+    end.
+
+%% The owner is monitored only by who has to wait: of a pipeline few have to, and a monitor costs both
+%% processes more than the rest of the way.
+await_owner(Alias, Owner, Timeout) ->
+    Monitor = erlang:monitor(process, Owner),
+    receive
+        {Alias, Outcome} ->
+            erlang:demonitor(Monitor, [flush]),
+            Outcome;
+        {'DOWN', Monitor, process, _, Reason} ->
+            orphaned(Alias, {error, down(Reason)})
     after Timeout ->
+        erlang:demonitor(Monitor, [flush]),
         give_up(Alias, Owner)
     end.
+
+%% The owner is gone: what it answered before has come.
+orphaned(Alias, Outcome) ->
+    _ = erlang:unalias(Alias),
+    receive {Alias, Answer} -> Answer after 0 -> Outcome end.
 
 %% @doc Gives up a request: no message of it arrives, or stays. If it still waited, it is not done; if it
 %% is being done, the worker is told to stop, and killed if it has not after the pool's `grace_ms'.
@@ -325,9 +354,9 @@ cancel({Alias, Owner}) ->
     _ = give_up(Alias, Owner),
     ok.
 
-%% Demonitoring takes the alias back: what has not arrived by then never does.
+%% What has not arrived when the alias is taken back never does.
 give_up(Alias, Owner) ->
-    erlang:demonitor(Alias, [flush]),
+    _ = erlang:unalias(Alias),
     receive
         {Alias, Outcome} -> Outcome
     after 0 ->

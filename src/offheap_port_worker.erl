@@ -1,9 +1,9 @@
 %% The owner of one worker program: one process between callers and a port.
 %%
-%% Callers send requests straight here and wait on an alias that is also a monitor of this process; so
-%% each request has exactly one outcome whatever dies: the reply that this process sends to the alias
-%% (which ends the monitor), or the monitor's 'DOWN'. A caller that stopped waiting took the alias back;
-%% what is sent to it then goes nowhere.
+%% Callers send requests straight here and wait on an alias, and on a monitor of this process; so each
+%% request has exactly one outcome whatever dies: the reply that this process sends to the alias (which
+%% ends it), or the monitor's 'DOWN'. A caller that stopped waiting took the alias back; what is sent to
+%% it then goes nowhere.
 %%
 %%   requests -> in_flight (at most `credits', their bytes on the way to the worker)
 %%            -> waiting   (at most `max_queue'; dropped when the caller dies or gives up)
@@ -371,6 +371,12 @@ large(<<119, 2, "ok", 109, Size:32, Binary:Size/binary>>) -> {ok, Binary};
 large(<<100, 2:16, "ok", 109, Size:32, Binary:Size/binary>>) -> {ok, Binary};
 large(_) -> error.
 
+%% {Id, ok, Binary}, the most frequent, is taken without binary_to_term, which looks its atom up in a table
+%% that all schedulers lock. A copy: it must not hold its whole frame.
+terms(<<131, 104, 3, 98, Id:32, 119, 2, "ok", 109, Size:32, Binary:Size/binary, Rest/binary>>, S) ->
+    rest(Rest, answer(Id, {ok, binary:copy(Binary)}, S));
+terms(<<131, 104, 3, 98, Id:32, 100, 2:16, "ok", 109, Size:32, Binary:Size/binary, Rest/binary>>, S) ->
+    rest(Rest, answer(Id, {ok, binary:copy(Binary)}, S));
 terms(<<>>, S) ->
     S;
 terms(Data, S) ->
@@ -390,13 +396,13 @@ terms(Data, S) ->
         error:badarg -> protocol_error(S)
     end.
 
-next_term(Data, Used, #state{port = Port} = S) when Port =/= undefined ->
-    case Data of
-        <<_:Used/binary>> -> S;
-        <<_:Used/binary, Rest/binary>> -> terms(Rest, S)
-    end;
-next_term(_Data, _Used, S) ->
-    S.
+next_term(Data, Used, S) ->
+    <<_:Used/binary, Rest/binary>> = Data,
+    rest(Rest, S).
+
+%% Unless the worker was given up.
+rest(_Rest, #state{port = undefined} = S) -> S;
+rest(Rest, S) -> terms(Rest, S).
 
 answer(Id, Outcome, S) ->
     answer(Id, Outcome, 0, S).

@@ -31,8 +31,8 @@ defmodule Offheap.PortPool do
       or `:epipe`, `:protocol`, or `:killed` after the grace time.
     * No worker outlives its pool or the VM, whatever it is doing and however the VM ends.
 
-  Other reasons for an error: `:noproc` (no such pool), `:closed` (the pool stopped), `:too_large`
-  (the request exceeds `:max_frame`), `:unknown_job`, `{:badarg, name}` (the job does not take such an
+  Other reasons for an error: `:noproc` (no such pool), `:closed` (the pool stopped, or the process that
+  owned the worker is gone), `:too_large` (the request exceeds `:max_frame`), `:unknown_job`, `{:badarg, name}` (the job does not take such an
   argument), `:too_deep` (terms nested more than 64 deep), and what the job itself answers, such as
   `:enoent`.
 

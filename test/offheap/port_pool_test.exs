@@ -616,8 +616,13 @@ defmodule Offheap.PortPoolTest do
     pids = os_pids(pool)
     hung = PortPool.request(pool, :hang, 0)
     [{_, owner, _, _}] = for {1, _, _, _} = c <- Supervisor.which_children(pool), do: c
+    waiting = Task.async(fn -> PortPool.call(pool, :hang, 0, :infinity) end)
+    eventually(fn -> match?([%{in_flight: 2}], PortPool.info(pool).workers) end)
+    eventually(fn -> Process.info(waiting.pid, :status) == {:status, :waiting} end)
     Process.exit(owner, :kill)
-    assert PortPool.await(hung, :infinity) == {:error, {:worker_died, :killed}}
+    assert Task.await(waiting, :infinity) == {:error, {:worker_died, :killed}}
+    # Who did not wait then does not know how.
+    assert PortPool.await(hung, :infinity) == {:error, :closed}
     eventually(fn -> PortPool.call(pool, :echo, "x") == {:ok, "x"} end)
     assert_gone(pids)
     refute_mail()

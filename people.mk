@@ -1,7 +1,7 @@
 # Targets for people: each installs what is missing first.
 
 PACKAGES := erlang-base erlang-dev erlang-crypto erlang-eunit erlang-parsetools erlang-tools \
-            erlang-runtime-tools erlang-syntax-tools erlang-public-key erlang-ssl erlang-inets \
+            erlang-runtime-tools erlang-syntax-tools erlang-public-key erlang-snmp erlang-ssl erlang-inets \
             erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check spin pkg-config gcc clang libclang-rt-dev \
             make git
 

@@ -25,17 +25,17 @@ defmodule Offheap.Redirected do
     end
   end
 
-  # Modules of kernel and stdlib may be preloaded or cover compiled: the file has the code.
+  # What is loaded may be preloaded or cover compiled: the file has the code. Mix may have taken its folder
+  # off the code path, where other modules of the application are looked for.
   defp forms(module) do
-    file = :filename.join([:code.lib_dir(app(module)), ~c"ebin", ~c"#{module}.beam"])
-    {:ok, {^module, [abstract_code: code]}} = :beam_lib.chunks(file, [:abstract_code])
+    [file | _] = Path.wildcard("#{:code.lib_dir()}/*/ebin/#{module}.beam")
+    true = Code.append_path(Path.dirname(file))
+
+    {:ok, {^module, [abstract_code: code]}} =
+      :beam_lib.chunks(to_charlist(file), [:abstract_code])
+
     {:raw_abstract_v1, forms} = code
     forms
-  end
-
-  defp app(module) do
-    {:ok, application} = :application.get_application(module)
-    application
   end
 
   # Module attribute, calls and funs of other modules; types keep their names.

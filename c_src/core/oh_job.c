@@ -125,11 +125,15 @@ oh_status_t oh_job_load(const char *path, const char **why) {
     if (path[0] != '/')
         return OH_BADARG;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const offheap_jobs_t *jobs = library == NULL ? NULL : dlsym(library, "offheap_jobs");
-    if (jobs == NULL) {
+    if (library == NULL) {
         *why = dlerror();
-        if (library != NULL)
-            dlclose(library);
+        return OH_NOT_FOUND;
+    }
+    const offheap_jobs_t *jobs = dlsym(library, "offheap_jobs");
+    if (jobs == NULL) {
+        /* Not what dlerror says: dlclose frees that. */
+        *why = "it has no symbol offheap_jobs";
+        dlclose(library);
         return OH_NOT_FOUND;
     }
     *why = "made for another version, or a job's definition is not valid";

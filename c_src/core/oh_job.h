@@ -49,7 +49,8 @@ oh_status_t oh_job_add(const offheap_jobs_t *jobs);
 
 /* Opens the shared object at path, which must be absolute, and adds its jobs. It stays loaded for
  * good; a second load of the same is OH_OK. OH_NOT_FOUND: it cannot be opened, or has no jobs;
- * *why then says what the loader says, until the next call. */
+ * OH_BADARG: the path or the jobs. *why then says more, until this thread's next call of the
+ * dynamic loader. */
 oh_status_t oh_job_load(const char *path, const char **why);
 
 /* For units of the built-in jobs: the size of the file whose path is the first argument, 1 if it

@@ -1,6 +1,8 @@
 /* Suite for oh_job: the table, arguments, slices, results, and the built-in jobs. */
+#define _GNU_SOURCE /* dladdr */
 #include "oh_job.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -220,6 +222,15 @@ START_TEST(a_library_that_is_none_is_refused) {
     ck_assert_ptr_nonnull(why);
     ck_assert_ptr_nonnull(strstr(why, "/no/such/library.so"));
     ck_assert_int_eq(oh_job_load("/etc/hostname", &why), OH_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_library_without_jobs_is_refused) {
+    const char *why = NULL;
+    Dl_info sodium;
+    ck_assert_int_ne(dladdr((void *)sodium_init, &sodium), 0);
+    ck_assert_int_eq(oh_job_load(sodium.dli_fname, &why), OH_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(why, "offheap_jobs"));
 }
 END_TEST
 
@@ -629,6 +640,7 @@ int main(void) {
     tcase_add_test(tc, jobs_are_found_by_name);
     tcase_add_test(tc, definitions_that_make_no_sense_are_refused);
     tcase_add_test(tc, a_library_that_is_none_is_refused);
+    tcase_add_test(tc, a_library_without_jobs_is_refused);
     tcase_add_test(tc, the_guess_follows_what_runs);
     tcase_add_test(tc, arguments_are_checked);
     tcase_add_test(tc, a_run_ends_whatever_the_job_says);

@@ -112,7 +112,7 @@ typedef struct {
     char pad[OH_CACHE_LINE - 7 * 8];
 } oh_buffer_t;
 
-_Static_assert(sizeof(oh_buffer_t) == 2 * OH_CACHE_LINE, "a buffer is two cache lines");
+_Static_assert(sizeof(oh_buffer_t) == 2ul * OH_CACHE_LINE, "a buffer is two cache lines");
 
 #define OH_BUFFER_BUSY_BITS      13
 #define OH_BUFFER_BUSY_MAX       (((uint64_t)1 << OH_BUFFER_BUSY_BITS) - 1)

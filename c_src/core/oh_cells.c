@@ -186,6 +186,8 @@ bool oh_cells_valid(const oh_cells_t *c, uint32_t live_words) {
                 return false;
             free += oh_cell_size(cell);
         }
+    if (c->spare == NULL && c->count > 0)
+        return false;
     for (uint32_t i = 0; i < c->count; i++)
         ring += oh_cell_size(c->spare->ring[(c->head + i) % OH_CELLS_RING]);
     if (c->oldest != (c->count > 0 ? c->spare->ring[c->head] : NULL))

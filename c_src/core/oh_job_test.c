@@ -145,7 +145,7 @@ static void give_back(void *state) {
 
 static const offheap_param_t echo_params[] = {{.name = "data", .type = OFFHEAP_BYTES}};
 static const offheap_param_t ms_params[] = {
-    {.name = "ms", .type = OFFHEAP_INTEGER, .min = 0, .max = 3600 * 1000}};
+    {.name = "ms", .type = OFFHEAP_INTEGER, .min = 0, .max = 3600000}};
 static const offheap_param_t eat_params[] = {
     {.name = "mib", .type = OFFHEAP_INTEGER, .min = 0, .max = 1 << 20}};
 

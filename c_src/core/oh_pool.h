@@ -122,8 +122,8 @@ typedef struct {
     uint64_t cached_bytes;
 } oh_pool_stats_t;
 
-/* A pool with one reference in *pool. OH_BADARG for options out of range, OH_ENOMEM. */
-oh_status_t oh_pool_new(const oh_pool_options_t *options, oh_pool_t **pool);
+/* A pool with one reference in *out. OH_BADARG for options out of range, OH_ENOMEM. */
+oh_status_t oh_pool_new(const oh_pool_options_t *options, oh_pool_t **out);
 
 /* One more reference; the caller must have one. The registry gives others: oh_pool_next. */
 void oh_pool_ref(oh_pool_t *pool);

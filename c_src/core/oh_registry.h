@@ -165,10 +165,10 @@ extern oh_registry_t *oh_registry;
  * calls; again with the same registry is allowed. */
 void oh_registry_attach(oh_registry_t *registry);
 
-/* An entry with one reference, the caller's, in *entry, which is set before others can see it: it
+/* An entry with one reference, the caller's, in *out, which is set before others can see it: it
  * may be a field of the body. OH_ENOMEM, OH_LIMIT. */
-oh_status_t oh_registry_enter(oh_list_t list, const uint64_t value[OH_REGISTRY_VALUES],
-                              oh_registry_entry_t **entry);
+oh_status_t oh_registry_enter(oh_list_t which, const uint64_t value[OH_REGISTRY_VALUES],
+                              oh_registry_entry_t **out);
 
 /* One reference more; the caller has one. */
 static inline void oh_registry_ref(oh_registry_entry_t *entry) {
@@ -177,7 +177,7 @@ static inline void oh_registry_ref(oh_registry_entry_t *entry) {
 
 /* One reference less. True: it was the last, the entry is free, and the caller ends the body, whose
  * address it has read before. */
-bool oh_registry_unref(oh_list_t list, oh_registry_entry_t *entry);
+bool oh_registry_unref(oh_list_t which, oh_registry_entry_t *entry);
 
 static inline uint64_t oh_registry_value(const oh_registry_entry_t *entry, unsigned index) {
     return oh_load_acquire(&entry->value[index]);
@@ -195,14 +195,14 @@ static inline void oh_registry_set_value(oh_registry_entry_t *entry, unsigned in
  * *name is OH_REGISTRY_END if there are no more. An entry that is there throughout a walk is given
  * exactly once; one that ends and is entered again meanwhile may be given again. */
 #define OH_REGISTRY_END UINT32_MAX
-oh_registry_entry_t *oh_registry_next(oh_list_t list, uint32_t *name, uint32_t *budget);
+oh_registry_entry_t *oh_registry_next(oh_list_t which, uint32_t *name, uint32_t *budget);
 
 /* The generation of an entry to which the caller has a reference; and the entry of that name, with
  * one more reference for the caller, if it is still the same one, else NULL. */
 static inline uint32_t oh_registry_generation(const oh_registry_entry_t *entry) {
     return (uint32_t)(oh_load_relaxed(&entry->word) >> 32);
 }
-oh_registry_entry_t *oh_registry_ref_at(oh_list_t list, uint32_t name, uint32_t generation);
+oh_registry_entry_t *oh_registry_ref_at(oh_list_t which, uint32_t name, uint32_t generation);
 
 /* Looks among the entries from *name on, at most *budget, for one whose values 0 and 1 hold address
  * between them: first <= address < end. True: its values are in value, and *name is its name.

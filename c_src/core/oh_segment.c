@@ -615,6 +615,7 @@ bool oh_segment_valid(const oh_segment_t *s, uint32_t salt) {
     return used == s->used && live == oh_load_relaxed(&s->live) && tally.many == s->many &&
            tally.more == oh_load_relaxed(&s->more) && tally.bag_bytes == s->bag_bytes &&
            used < s->groups * OH_GROUP_SLOTS &&
-           s->terms.dead_words <= s->terms.arena_words + used * OH_SEGMENT_TERM_WORDS_MAX &&
+           s->terms.dead_words <=
+               s->terms.arena_words + (uint64_t)used * OH_SEGMENT_TERM_WORDS_MAX &&
            oh_terms_valid(&s->terms, &s->cells, &tally.terms);
 }

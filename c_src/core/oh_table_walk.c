@@ -183,10 +183,10 @@ oh_status_t oh_table_next(oh_table_t *t, const oh_key_t *after, bool patient, oh
 
 /* --- Slots --- */
 
-/* The lowest count bits in reverse order. */
-static uint32_t reversed(uint32_t bits, uint32_t count) {
+/* The bits in reverse order. */
+static uint32_t reversed(uint32_t bits) {
     uint32_t result = 0;
-    for (; count > 0; count--, bits >>= 1)
+    for (int i = 0; i < 32; i++, bits >>= 1)
         result = result << 1 | (bits & 1);
     return result;
 }
@@ -200,7 +200,7 @@ oh_status_t oh_table_slot(oh_table_t *t, uint64_t index, oh_entry_t *entries, ui
     if (index >= (uint64_t)1 << bits)
         return index == (uint64_t)1 << bits ? OH_NOT_FOUND : OH_BADARG;
     /* Reversed, so that when the table doubles, what a slot held goes to it and to a later one. */
-    uint32_t from = reversed((uint32_t)index, bits) << (32 - bits);
+    uint32_t from = reversed((uint32_t)index);
     uint64_t end = (uint64_t)from + ((uint64_t)1 << (32 - bits));
     oh_segment_t *s = oh_table_lock_segment(t, from);
     if (s == NULL)

@@ -155,7 +155,7 @@ static uint32_t join_links(oh_link_t *links, uint32_t count, const oh_inner_t *o
     for (uint32_t i = 0; i < other->count; i++)
         links[at + i] = link_of(other, i);
     oh_link_t *right = &links[other_is_left ? other->count : count];
-    oh_node_t *node = right->node;
+    oh_node_t *node = right->node; // NOLINT(*uninitialized.Assign): no inner node is empty
     *right = link_of(parent, left_index + 1);
     right->node = node;
     return count + other->count;

@@ -81,7 +81,7 @@ static inline uint64_t nif_buffer_self(ErlNifEnv *env) {
 }
 
 /* And back. */
-ErlNifPid nif_buffer_owner_pid(uint64_t owner);
+ErlNifPid nif_buffer_owner_pid(uint64_t word);
 
 /* Gives back the reference to H that the pool held; an oh_pool_drop_t. */
 void nif_buffer_drop(void *handle);

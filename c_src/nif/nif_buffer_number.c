@@ -196,7 +196,7 @@ ERL_NIF_TERM nif_buffer_get_numbers(ErlNifEnv *env, int argc, const ERL_NIF_TERM
         count -= chunk;
         const char *at = nif_range_bytes(&range) + count * type.size;
         for (unsigned i = 0; i < chunk; i++)
-            values[i] = make_value(env, type, oh_number_load(type, at + i * type.size));
+            values[i] = make_value(env, type, oh_number_load(type, at + (size_t)i * type.size));
         list = nif_prepend(env, values, chunk, list);
     }
     nif_range_leave(&range);

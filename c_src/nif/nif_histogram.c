@@ -5,7 +5,7 @@
 /* Values of a list that are got before they are recorded together, on the stack. */
 #define MANY_CHUNK 256
 /* Values between looks at the time slice. */
-#define MANY_BATCH (16 * MANY_CHUNK)
+#define MANY_BATCH ((uint64_t)16 * MANY_CHUNK)
 /* Values got or recorded in a millisecond, at the least. */
 #define MANY_PER_MS 100000
 

@@ -67,7 +67,7 @@ static ERL_NIF_TERM make_refusal(ErlNifEnv *env, oh_status_t status, int64_t wai
 ERL_NIF_TERM nif_id_generator_next(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_id_generator_t *g;
     uint64_t slot;
-    int64_t wait_ms;
+    int64_t wait_ms = OH_ID_NEVER;
     if (!get_generator(env, argv[0], &g))
         return enif_make_badarg(env);
     oh_status_t status = take(env, g, 1, argc == 2 ? &argv[1] : NULL, &slot, &wait_ms);
@@ -103,7 +103,7 @@ static ERL_NIF_TERM list_ids(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
 ERL_NIF_TERM nif_id_generator_next_n(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     oh_id_generator_t *g;
     uint64_t count, first;
-    int64_t wait_ms;
+    int64_t wait_ms = OH_ID_NEVER;
     if (!get_generator(env, argv[0], &g) || !nif_get_unsigned(env, argv[1], &count))
         return enif_make_badarg(env);
     oh_status_t status = take(env, g, count, argc == 3 ? &argv[2] : NULL, &first, &wait_ms);

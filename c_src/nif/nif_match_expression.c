@@ -55,7 +55,7 @@ static bool emit_many(match_compiler_t *c, match_op_t op, uint32_t n) {
 
 /* Code that pushes the expression's value, also if it is a constant. */
 static bool push(match_compiler_t *c, ERL_NIF_TERM term, uint32_t depth) {
-    ERL_NIF_TERM constant;
+    ERL_NIF_TERM constant = OH_WORD_NONE;
     switch (match_compile_expression(c, term, depth, &constant)) {
     case EXPRESSION_CODE:
         return true;

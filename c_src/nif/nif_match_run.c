@@ -118,7 +118,7 @@ static bool match_tuple(match_run_t *run, const match_code_t *code) {
 static bool match_double(ErlNifEnv *env, ERL_NIF_TERM term, ERL_NIF_TERM pattern) {
     double a, b;
     return enif_get_double(env, term, &a) && enif_get_double(env, pattern, &b) &&
-           memcmp(&a, &b, sizeof a) == 0;
+           memcmp(&a, &b, sizeof a) == 0; // NOLINT(*memory-comparison): -0.0 is not 0.0
 }
 
 static bool match_map(ErlNifEnv *env, ERL_NIF_TERM term, uint32_t pairs) {

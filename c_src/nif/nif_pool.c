@@ -190,7 +190,7 @@ ERL_NIF_TERM nif_pool_list(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) 
         oh_pool_unref(pool);
         list = enif_make_list_cell(env, item, list);
     }
-    nif_charge(env, LIST_BUDGET - budget, 20 * LIST_BUDGET);
+    nif_charge(env, LIST_BUDGET - budget, (uint64_t)20 * LIST_BUDGET);
     return enif_make_tuple2(
         env, name == OH_REGISTRY_END ? nif_atom.done : enif_make_uint(env, name), list);
 }

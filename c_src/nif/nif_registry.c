@@ -7,7 +7,7 @@
 /* Entries that one call looks at: about 20 us, or 100 us where each becomes a term. */
 #define FIND_BUDGET  8192
 #define LIST_BUDGET  512
-#define ENTRY_PER_MS 200000
+#define ENTRY_PER_MS ((uint64_t)200000)
 
 /* registry_counts() -> {#{Kind => {Handles, Bytes}}, RetiredBytes}: some 50 us at the most. */
 ERL_NIF_TERM nif_registry_counts(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {

@@ -197,7 +197,7 @@ ERL_NIF_TERM nif_store_names(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]
         return enif_make_badarg(env);
     uint32_t at = position, count = oh_names_list(&at, names, NAMES_CHUNK);
     ERL_NIF_TERM list = nif_prepend(env, names, count, argv[1]);
-    nif_charge(env, count, 50 * NAMES_CHUNK);
+    nif_charge(env, count, (uint64_t)50 * NAMES_CHUNK);
     return enif_make_tuple2(env, count == NAMES_CHUNK ? enif_make_uint(env, at) : nif_atom.done,
                             list);
 }

@@ -85,7 +85,7 @@ ERL_NIF_TERM nif_store_size(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[])
     oh_epoch_unpin();
     if (status != OH_OK)
         return nif_atom.undefined;
-    nif_charge(env, segments, 10 * SIZE_CHUNK);
+    nif_charge(env, segments, (uint64_t)10 * SIZE_CHUNK);
     if (position == OH_POSITION_END)
         return enif_make_uint64(env, size);
     return enif_make_tuple2(env, enif_make_uint64(env, position), enif_make_uint64(env, size));
@@ -103,7 +103,7 @@ bool store_count(ErlNifEnv *env, const store_t *s, ERL_NIF_TERM position, oh_tab
         return false;
     oh_status_t status = oh_table_stats(s->table, &at, STATS_CHUNK, stats);
     oh_epoch_unpin();
-    nif_charge(env, stats->segments, 10 * STATS_CHUNK);
+    nif_charge(env, stats->segments, (uint64_t)10 * STATS_CHUNK);
     *next = at < OH_POSITION_END ? enif_make_uint64(env, at) : nif_atom.done;
     return status == OH_OK;
 }

@@ -16,7 +16,7 @@
 
 /* Units of match_run_t.cost that a step may take: about 0.5 ms. */
 #define STEP_COST   100000
-#define COST_PER_MS (2 * STEP_COST)
+#define COST_PER_MS ((uint64_t)2 * STEP_COST)
 /* The same on a dirty scheduler, where it takes a step to get to. */
 #define STEP_COST_DIRTY (20 * STEP_COST)
 /* What looking a key up costs, and getting a chunk, in the same units. */

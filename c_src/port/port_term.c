@@ -67,6 +67,7 @@ static bool take_reference(cursor_t *c, uint64_t creation_bytes) {
 /* module, function, arity: two atoms and a small integer. */
 static bool take_export(cursor_t *c) {
     uint64_t tag;
+    // NOLINTNEXTLINE(misc-redundant-expression): each takes one
     return take_atom(c) && take_atom(c) && take_number(c, 1, &tag) &&
            tag == ERL_SMALL_INTEGER_EXT && take(c, 1);
 }

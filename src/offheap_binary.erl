@@ -120,6 +120,8 @@ pins(Bin, Factor, Min) ->
     Bytes = referenced_byte_size(Bin),
     Bytes > Factor * Size andalso Bytes - Size >= Min.
 
+%% binary:referenced_byte_size/1 takes bit strings, though its spec says binaries.
+-dialyzer({no_match, copy/1}).
 copy(Bin) when is_binary(Bin) ->
     binary:copy(Bin);
 copy(Bits) ->

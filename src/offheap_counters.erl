@@ -131,5 +131,5 @@ to_binary(Ref) ->
 to_binary(Ref, First, Done) ->
     case offheap_nif:counters_to_binary(Ref, First) of
         <<>> -> iolist_to_binary(Done);
-        Chunk -> to_binary(Ref, First + byte_size(Chunk) div 8, [Done | Chunk])
+        Chunk -> to_binary(Ref, First + byte_size(Chunk) div 8, [Done, Chunk])
     end.

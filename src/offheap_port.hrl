@@ -7,7 +7,7 @@
                max_queue :: non_neg_integer(),
                max_frame :: pos_integer(),
                max_requests :: pos_integer() | infinity,
-               grace_ms :: non_neg_integer(),
+               grace_ms :: timeout(),
                own :: boolean(),          % the program that comes with Offheap
                executable :: string(),
                args :: [string() | binary()],

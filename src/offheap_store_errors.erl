@@ -92,7 +92,8 @@ listed(Operations) when is_list(Operations) -> [];
 listed(Operation) -> [Operation].
 
 %% The words for ETS's functions are those of the OTP that runs.
--spec format_error(term(), erlang:stacktrace()) -> erlang:error_info_map().
+-spec format_error(term(), erlang:stacktrace()) ->
+          #{pos_integer() | general | reason => unicode:chardata()}.
 format_error(Reason, [{_Module, Function, Args, Info} | Rest]) when is_list(Args) ->
     #{cause := Cause} = proplists:get_value(error_info, Info, #{cause => none}),
     Table = case Cause of

@@ -27,6 +27,8 @@ owner(Pid) ->
         _ -> pid_to_list(Pid)
     end.
 
+%% A table identifier is told from a name.
+-dialyzer({no_opaque, objects/5}).
 objects(Id, Height, Width) ->
     objects(Id, offheap_store:scan(Id, start), Height - 1, Height - 1, Width).
 

@@ -11,7 +11,7 @@
 
 %% What is left: results that were found, then the source from where it stands.
 -type source() :: {keys, [Key :: term()]} | {position, non_neg_integer() | done}.
--opaque continuation() :: {bag, offheap_store:table(), ets:match_spec(), Limit :: pos_integer(),
+-type continuation() :: {bag, offheap_store:table(), ets:match_spec(), Limit :: pos_integer(),
                            Results :: [term()], source()}.
 
 -spec is_bag(offheap_store:table()) -> boolean().

@@ -4,6 +4,7 @@
 #   make            build the NIF library and the port program into priv/ (or $MIX_APP_PATH/priv)
 #   make demo       install what is missing, build, run the inventory of a file tree
 #   make test       install what is missing, build, run every test
+#   make lint       formats, warnings, analysers alone
 #   make bench      paired benchmarks against OTP (QUICK=1: short)
 #   make benchee    the same scenarios under Benchee (needs hex)
 #   make scaling    what an operation costs as tables grow, beside ETS

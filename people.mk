@@ -3,7 +3,7 @@
 PACKAGES := erlang-base erlang-dev erlang-crypto erlang-eunit erlang-parsetools erlang-tools \
             erlang-runtime-tools erlang-syntax-tools erlang-public-key erlang-snmp erlang-ssl erlang-inets \
             erlang-dialyzer elixir rebar3 erlang-proper libsodium-dev check spin pkg-config gcc clang libclang-rt-dev \
-            make git
+            clang-format clang-tidy cppcheck shellcheck make git
 
 .PHONY: install
 install:
@@ -17,8 +17,12 @@ build: install
 demo: build
 	mix run examples/inventory.exs $(DEMO_PATH)
 
+.PHONY: lint
+lint: install
+	sh test/lint.sh
+
 .PHONY: test
-test: install check
+test: install lint check
 	sh test/models.sh
 	sh test/fuzz/fuzz.sh
 	mix test

@@ -142,7 +142,12 @@ make_path_without_elixir() {
         for program in "$dir"/*; do
             case ${program##*/} in
             elixir | elixirc | iex | mix) ;;
-            *) [ -x "$program" ] && ln -s "$program" "$work/bin/${program##*/}" 2>/dev/null || true ;;
+            *)
+                # The first of a name is the one that is run.
+                if [ -x "$program" ] && [ ! -e "$work/bin/${program##*/}" ]; then
+                    ln -s "$program" "$work/bin/${program##*/}"
+                fi
+                ;;
             esac
         done
     done

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 export MIX_ENV=test MIX_BUILD_PATH="$PWD/_build/asan"
 export CC=gcc CFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer" LDFLAGS=-fsanitize=address
-files=$(ls test/offheap/*_test.exs | grep -vE '/(port_|jobs|examples|reload)')
+files=$(find test/offheap -name '*_test.exs' | grep -vE '/(port_|jobs|examples|reload)' | sort)
 # shellcheck disable=SC2086 # a list of words
 LD_PRELOAD=$(gcc -print-file-name=libasan.so) \
     ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1 \

@@ -37,7 +37,7 @@ fuzz() {
 }
 
 fuzz frame
-port=$(ls c_src/port/*.c | grep -v port_main)
+port=$(find c_src/port -name '*.c' ! -name port_main.c)
 # shellcheck disable=SC2086 # a list of words
 fuzz request $port
 echo "$passed passed, 0 failed"

@@ -25,7 +25,7 @@ step() {
         version=$3
         shift 3
         "$@" 2>/dev/null | grep -qF "$version" || {
-            echo "ok - $name: not run: the version that counts is $version"
+            echo "ok - $name: not run, since only \"$version\" counts"
             return
         }
     fi

@@ -131,6 +131,77 @@ defmodule Offheap.TidyTest do
     end
   end
 
+  describe "text" do
+    @text "{c_src,src,lib,test,bench,examples,doc}/**/*.{c,h,erl,hrl,ex,exs,sh,mk,md,pml}"
+
+    test "no line ends with a space" do
+      for path <- files(@text) ++ files("*.{md,mk,exs}") ++ files("Makefile"),
+          {line, number} <- Enum.with_index(lines(path), 1) do
+        refute line =~ ~r/[ \t\r]$/, "#{name(path)}:#{number}"
+      end
+    end
+
+    test "nothing is left for later, no test is skipped" do
+      later = ~r/\bTO[D]O\b|\bFIX[M]E\b|\bXX[X]\b|@(module|describe)?tag :?[s]kip\b/
+
+      for path <- files(@text), {line, number} <- Enum.with_index(lines(path), 1) do
+        refute line =~ later, "#{name(path)}:#{number}"
+      end
+    end
+
+    test "links between documents lead somewhere" do
+      for path <- files("*.md") ++ files("{doc,bench,examples}/**/*.md"),
+          [_, link] <- Regex.scan(~r/\]\(([^)\s]+)\)/, File.read!(path)),
+          not (link =~ ~r/^[a-z]+:/) do
+        [file | anchor] = String.split(link, "#", parts: 2)
+        target = if file == "", do: path, else: Path.expand(file, Path.dirname(path))
+        assert File.exists?(target), "#{name(path)}: #{link}"
+
+        if anchor != [] do
+          assert hd(anchor) in anchors(target), "#{name(path)}: #{link}"
+        end
+      end
+    end
+
+    # What a heading is called in links.
+    defp anchors(path) do
+      for [_, heading] <- Regex.scan(~r/^#+ (.*)$/m, File.read!(path)) do
+        heading
+        |> String.downcase()
+        |> String.replace(~r/[^\w\- ]/u, "")
+        |> String.replace(" ", "-")
+      end
+    end
+  end
+
+  describe "headers" do
+    # Lists that are read once for each use, and code that is read once for each type of cell.
+    @without_guard ~w(nif_atoms.h nif_resources.h nif_table.h oh_atomics_cell.h)
+
+    test "a header is read once" do
+      for path <- files("{c_src,test}/*/*.h"), Path.basename(path) not in @without_guard do
+        guard = path |> Path.basename(".h") |> String.upcase() |> Kernel.<>("_H")
+        text = File.read!(path)
+        assert text =~ ~r/^#ifndef #{guard}\n#define #{guard}\n/m, name(path)
+      end
+    end
+
+    test "what a header of the core offers is described" do
+      undescribed =
+        for path <- files("c_src/{core,include}/*.h"),
+            paragraph <- path |> File.read!() |> without_bodies() |> String.split(~r/\n\s*\n/),
+            not (paragraph =~ ~r{/\*}),
+            [_, function] <-
+              Regex.scan(~r/^(?!typedef|static|#)\w[^;{}()=]*\b([a-z]\w+)\(/m, paragraph),
+            do: "#{name(path)}: #{function}"
+
+      assert undescribed == []
+    end
+
+    # Function bodies have empty lines of their own.
+    defp without_bodies(text), do: String.replace(text, ~r/ \{\n.*?^\}/ms, " {}")
+  end
+
   describe "names" do
     test "a component has its Elixir module and its tests" do
       for component <- components() do
@@ -145,6 +216,15 @@ defmodule Offheap.TidyTest do
       for component <- components() do
         scenario = Map.get(@measured_in, component, component)
         assert exists?("bench/scenarios/#{scenario}.exs"), component
+      end
+    end
+
+    test "a component is described in doc/" do
+      text = Enum.map_join(files("doc/*.md"), &File.read!/1)
+
+      for component <- components() do
+        elixir = Map.get(@elixir_modules, component, Macro.camelize(component))
+        assert text =~ ~r/\b((?:offheap|oh|nif)_#{component}|Offheap\.#{elixir})/, component
       end
     end
 
@@ -198,14 +278,65 @@ defmodule Offheap.TidyTest do
       assert MapSet.difference(table, stubs) == MapSet.new()
       assert stubs |> MapSet.difference(table) |> MapSet.difference(others) == MapSet.new()
     end
+  end
 
-    test "each acquire label of the core has its release, and the other way round" do
-      text = Enum.map_join(files("c_src/core/*.[ch]"), &File.read!/1)
-      labels = MapSet.new(Regex.scan(~r/\b([AR])(\d+)\b/, text), fn [_, kind, n] -> {kind, n} end)
+  describe "labels of memory orders" do
+    # A label stands behind the line whose order it names, `/* A1: pairs with R1 */`, or, at further
+    # lines and where a header says it as `A1-R1: ...`, `/* A1 */`.
+    test "each has its partner in the same component, and both stand beside code" do
+      wrong =
+        for {{layer, word}, texts} <- label_groups(),
+            text = Enum.join(texts, "\n"),
+            beside = MapSet.new(labels_beside_code(text)),
+            pairs = label_pairs(text),
+            label <- MapSet.union(beside, MapSet.new(pairs, &elem(&1, 0))),
+            label not in beside or not Enum.any?(pairs, &(elem(&1, 0) == label)),
+            do: "#{label} of #{layer}_#{word}"
 
-      for {kind, n} <- labels, other = if(kind == "A", do: "R", else: "A") do
-        assert {other, n} in labels, "#{kind}#{n} without #{other}#{n}"
-      end
+      assert wrong == []
+    end
+
+    # Files by the first word of their names, but what a table is made of is one.
+    defp label_groups do
+      Enum.group_by(
+        files("c_src/{core,nif,port}/*.[ch]"),
+        fn path ->
+          [layer, word | _] = path |> Path.basename() |> String.split(~r/[_.]/)
+          {layer, if(word == "segment", do: "table", else: word)}
+        end,
+        &File.read!/1
+      )
+    end
+
+    defp labels_beside_code(text) do
+      for [_, comment] <- Regex.scan(~r{/\*((?:[^*]|\*(?!/))*)\*/}, text),
+          not (comment =~ ~r/ of oh_\w+\.h/),
+          [said] <- Regex.scan(~r/^ (?:[A-Z][1-9](?:, | and )?)+/, comment),
+          [label] <- Regex.scan(~r/[A-Z][1-9]/, said),
+          do: label
+    end
+
+    defp label_pairs(text) do
+      said =
+        for [_, one, others] <-
+              Regex.scan(
+                ~r/([A-Z][1-9])(?:,|:)[^:*.;]{0,20}? pairs with (?:the (?:release )?)?([A-Z][1-9](?:(?:,| and) [A-Z][1-9])*)(?! of its user)/,
+                text
+              ),
+            [other] <- Regex.scan(~r/[A-Z][1-9]/, others),
+            do: {one, other}
+
+      short =
+        for [_, one, other] <- Regex.scan(~r/\b([A-Z][1-9])-([A-Z][1-9])\b/, text),
+            do: {one, other}
+
+      both = Enum.flat_map(said ++ short, fn {one, other} -> [{one, other}, {other, one}] end)
+
+      elsewhere =
+        for [_, one] <- Regex.scan(~r/([A-Z][1-9]): pairs with the [A-Z][1-9] of its user/, text),
+            do: {one, :user}
+
+      Enum.uniq(both ++ elsewhere)
     end
   end
 end

@@ -147,6 +147,7 @@ static inline void *oh_atomics_cell(const oh_atomics_t *a, uint64_t index) {
     return a->cell + (index << a->shift);
 }
 
+/* As without _any, for every type of cell. */
 uint64_t oh_atomics_get_any(const oh_atomics_t *a, uint64_t index);
 void oh_atomics_put_any(oh_atomics_t *a, uint64_t index, uint64_t value);
 bool oh_atomics_compare_exchange_any(oh_atomics_t *a, uint64_t index, uint64_t *expected,
@@ -198,6 +199,7 @@ static inline uint64_t oh_atomics_exchange(oh_atomics_t *a, uint64_t index, uint
     return change.old;
 }
 
+/* As without _any, for every type of cell. */
 bool oh_atomics_add_bounded_any(oh_atomics_t *a, uint64_t index, oh_wide_t increment, oh_wide_t low,
                                 oh_wide_t high, uint64_t *now);
 
@@ -228,6 +230,7 @@ size_t oh_atomics_apply_many(oh_atomics_t *a, const oh_atomics_item_t *items, si
 uint64_t oh_atomics_reduce(const oh_atomics_t *a, uint64_t index, uint64_t count,
                            oh_atomics_reduction_t reduction, uint64_t so_far);
 
+/* Sets count cells from index on. */
 void oh_atomics_fill(oh_atomics_t *a, uint64_t index, uint64_t count, uint64_t value);
 
 /* Copies cells out to count * oh_atomics_cell_bytes bytes, in the machine's byte order, without

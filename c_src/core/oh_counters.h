@@ -86,6 +86,8 @@ static inline uint64_t oh_counters_get(const oh_counters_t *c, uint64_t index) {
     return sum;
 }
 
+/* Sets a counter: its first stripe to value, then each other one to 0. Additions under way count or
+ * not. */
 void oh_counters_put(oh_counters_t *c, uint64_t index, uint64_t value);
 
 /* The sum of count counters from index on. */

@@ -103,7 +103,7 @@ void *oh_epoch_hold(_Atomic(void *) *from, uint32_t place) {
     if (self == NULL && (self = oh_epoch_register()) == NULL)
         return NULL;
     for (;;) {
-        void *object = oh_load_seqcst(from);         /* H4 */
+        void *object = oh_load_seqcst(from);         /* H4: pairs with the H3 of its user */
         oh_store_seqcst(&self->held[place], object); /* H1: pairs with H2 */
         if (oh_load_seqcst(from) == object)          /* H4 */
             return object;

@@ -166,6 +166,7 @@ void oh_epoch_drain(void);
 /* Objects retired and not yet freed. */
 uint64_t oh_epoch_pending(void);
 
+/* The domain as it is now, field by field. */
 oh_epoch_stats_t oh_epoch_stats(void);
 
 /* The invariants: no record pinned beyond the global epoch, none more than the argument above

@@ -100,6 +100,7 @@ OH_ALWAYS_INLINE oh_histogram_tally_t *oh_histogram_enter(oh_histogram_t *h) {
     return oh_histogram_enter_any(h);
 }
 
+/* Gives the entered stripe back. */
 OH_ALWAYS_INLINE void oh_histogram_leave(oh_histogram_tally_t *t) {
     oh_store_release(&t->held, false); /* H2: pairs with H1 */
 }
@@ -129,6 +130,7 @@ OH_ALWAYS_INLINE void oh_histogram_count_real(const oh_histogram_t *h, oh_histog
         t->max.real = value;
 }
 
+/* The same for whichever kind h is. */
 OH_ALWAYS_INLINE void oh_histogram_count(const oh_histogram_t *h, oh_histogram_tally_t *t,
                                          oh_histogram_value_t value, uint64_t n) {
     if (h->layout.kind == OH_HISTOGRAM_HDR)
@@ -149,6 +151,7 @@ OH_ALWAYS_INLINE oh_status_t oh_histogram_record_integer(oh_histogram_t *h, uint
     return OH_OK;
 }
 
+/* The same for explicit layouts: a finite value. */
 OH_ALWAYS_INLINE oh_status_t oh_histogram_record_real(oh_histogram_t *h, double value, uint64_t n) {
     oh_histogram_tally_t *t = oh_histogram_enter(h);
     if (oh_unlikely(t == NULL))

@@ -62,6 +62,7 @@ oh_status_t oh_histogram_layout_init_explicit(oh_histogram_layout_t *l, const do
 /* A layout of its own like another. OH_ENOMEM. */
 oh_status_t oh_histogram_layout_copy(oh_histogram_layout_t *l, const oh_histogram_layout_t *from);
 
+/* Frees what the layout holds, not the layout. */
 void oh_histogram_layout_free(oh_histogram_layout_t *l);
 
 /* Whether the cells of both that have the same index count the same values. HDR layouts may differ

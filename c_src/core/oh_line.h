@@ -65,6 +65,7 @@ typedef struct {
     _Atomic(oh_waiter_t *) abandoned;
 } oh_line_t;
 
+/* An empty line, before others see it. */
 void oh_line_init(oh_line_t *line, oh_line_host_t host);
 
 /* Waiters, at one moment. */

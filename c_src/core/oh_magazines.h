@@ -34,8 +34,8 @@
  *
  * A1-R1: who takes a node sees all that was done to it before it was put.
  *
- * R5: a put is seq_cst, so that a user may put and then look at a flag which another thread sets
- * before it steals all: one of the two sees the other's.
+ * R5: pairs with the A5 of its user. A put is seq_cst, so that a user may put and then look at a
+ * flag which another thread sets before it steals all: one of the two sees the other's.
  *
  * Nodes on their way between depot and magazines, or in a sift's hands, are nowhere to be stolen.
  * Each way is counted at its beginning and at its end, so that is_empty can tell "nothing there"

@@ -126,7 +126,7 @@ oh_status_t oh_names_rename(oh_named_t *object, oh_word_t name) {
         status = OH_EXISTS;
     if (status == OH_OK) {
         oh_store_seqcst(&entry->object, object);
-        oh_store_release(&object->name, name); /* N1: from here on it is found by the new name */
+        oh_store_release(&object->name, name); /* from here on it is found by the new name */
         vacate(names, old, object);
     }
     oh_unlock(&names->lock);

@@ -17,7 +17,7 @@
  * list             any      acquire        blocking: in turn with those
  *
  * An object is under one name at a time, and says which: find compares, so that a rename, which has
- * the object under both for a moment, is one store (N1).
+ * the object under both for a moment, is one store.
  *
  * There is one registry in a process. Like the epochs' domain it outlives a reload of the library
  * (oh_names_attach); its layout is versioned with it.

@@ -73,8 +73,8 @@ oh_status_t oh_registry_enter(oh_list_t which, const uint64_t value[OH_REGISTRY_
     }
     oh_registry_entry_t *entry = entry_at(list, name);
     entry->name = name;
-    /* Each a release, so that find, which looks without a reference and reads one of these, then
-     * also sees that the references went to 0 before: F2, pairs with F1. */
+    /* F2: pairs with F1. Each a release, so that find, which looks without a reference and reads
+     * one of these, then also sees that the references went to 0 before. */
     for (unsigned i = 0; i < OH_REGISTRY_VALUES; i++)
         oh_store_release(&entry->value[i], value[i]);
     *out = entry;
@@ -129,7 +129,7 @@ static bool read_values(oh_registry_entry_t *entry, uint64_t value[OH_REGISTRY_V
     if ((word & REFERENCES_MASK) == 0)
         return false;
     for (unsigned i = 0; i < OH_REGISTRY_VALUES; i++)
-        value[i] = oh_load_acquire(&entry->value[i]); /* F1 */
+        value[i] = oh_load_acquire(&entry->value[i]); /* F1: pairs with F2 */
     uint64_t after = oh_load_relaxed(&entry->word);
     return (after & REFERENCES_MASK) != 0 && after >> 32 == word >> 32;
 }

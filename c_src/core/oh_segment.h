@@ -293,6 +293,7 @@ void oh_segment_free(oh_segment_t *s, bool with_boxes);
 /* Retires a segment that a new one replaced. */
 void oh_segment_retire(oh_segment_t *s);
 
+/* The memory of the segment and of the terms in it, as an estimate. */
 size_t oh_segment_bytes(const oh_segment_t *s);
 
 /* Slots it may use; one EMPTY always remains, so that probing ends. */

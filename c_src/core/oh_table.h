@@ -162,6 +162,7 @@ oh_table_t *oh_table_new(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt);
  * What their entries hold, oh_objects.h says; get_objects, add and remove_object are for them. */
 typedef enum { OH_TABLE_SET, OH_TABLE_BAG, OH_TABLE_DUPLICATE_BAG } oh_table_type_t;
 
+/* As oh_table_new, of any type. */
 oh_table_t *oh_table_new_typed(const oh_term_ops_t *ops, uint32_t tag, uint32_t salt,
                                oh_table_type_t type);
 

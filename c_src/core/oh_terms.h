@@ -59,9 +59,11 @@ typedef struct {
     uint32_t boxes;
 } oh_terms_t;
 
+/* The memory of the arena and of the boxes. */
 size_t oh_terms_arena_bytes(const oh_terms_t *terms, const oh_term_ops_t *ops);
 size_t oh_terms_box_bytes(const oh_terms_t *terms, const oh_term_ops_t *ops);
 
+/* Enters a box in the accounts, or strikes it out: by is 1 or -1. */
 void oh_terms_count_box(oh_terms_t *terms, const oh_box_t *box, int by);
 
 /* Frees a box after the grace period: nothing leads to it any more. The caller is pinned. */
@@ -93,6 +95,7 @@ typedef struct {
     uint64_t box_words;
 } oh_terms_tally_t;
 
+/* Adds what the value holds. */
 void oh_terms_tally(oh_terms_tally_t *tally, uint32_t form, oh_word_t value);
 
 /* Whether that is what the accounts say. */

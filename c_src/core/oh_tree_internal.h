@@ -273,7 +273,7 @@ typedef struct {
 /* True if nothing moved since the version, an even one, was loaded. Loads that came before are
  * acquire, so this one comes after them. */
 static inline bool oh_leaf_still(const oh_leaf_t *s, uint32_t version) {
-    return oh_load_relaxed(&s->version) == version; /* B1 */
+    return oh_load_relaxed(&s->version) == version; /* see (B1) in oh_tree.h */
 }
 
 /* The key of a slot's words, for comparing; without its prefix. */

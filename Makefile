@@ -5,6 +5,7 @@
 #   make demo       install what is missing, build, run the inventory of a file tree
 #   make test       install what is missing, build, run every test
 #   make lint       formats, warnings, analysers alone
+#   make matrix     make test on Debian 12, 13 and sid, as root (MATRIX="trixie": only that)
 #   make bench      paired benchmarks against OTP (QUICK=1: short)
 #   make benchee    the same scenarios under Benchee (needs hex)
 #   make scaling    what an operation costs as tables grow, beside ETS

@@ -29,6 +29,10 @@ test: install lint check
 	sh test/sanitize.sh
 	sh test/packages.sh
 
+.PHONY: matrix
+matrix:
+	sh test/matrix.sh $(MATRIX)
+
 .PHONY: bench
 bench: build
 	mix run bench/run.exs $(if $(QUICK),--quick)

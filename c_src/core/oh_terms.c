@@ -1,29 +1,6 @@
 #include "oh_terms.h"
 #include "oh_alloc.h"
 
-/* Sizes of values in words, as four bits of meta remember them: exact for the usual tuples. */
-static const uint16_t size_class_words[16] = {0,  2,  3,  4,  5,  6,   8,   10,
-                                              12, 16, 24, 32, 64, 128, 256, 512};
-
-/* Keys leave no note of their size; those that are not immediate are usually a small tuple or
- * binary. */
-#define KEY_WORDS 6
-
-uint32_t oh_meta_size(uint32_t words) {
-    uint32_t class = 0;
-    while (class < 15 && size_class_words[class] < words)
-        class ++;
-    return class << 4;
-}
-
-uint32_t oh_meta_words(uint32_t meta) {
-    return size_class_words[(meta & OH_META_SIZE) >> 4];
-}
-
-uint32_t oh_meta_key_words(uint32_t meta) {
-    return (meta & OH_META_IMM) == 0 && (meta & OH_META_FORM) == OH_FORM_VALUE ? KEY_WORDS : 0;
-}
-
 /* --- Boxes --- */
 
 void oh_box_free(oh_box_t *box) {
@@ -65,7 +42,7 @@ oh_word_t oh_terms_put(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_t te
 }
 
 oh_word_t oh_terms_put_key(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_t key) {
-    return oh_terms_put(terms, ops, key, KEY_WORDS);
+    return oh_terms_put(terms, ops, key, OH_META_KEY_WORDS);
 }
 
 bool oh_terms_put_entry(oh_terms_t *terms, const oh_term_ops_t *ops, uint32_t meta, uint32_t tag,

@@ -17,16 +17,34 @@
 #define OH_META_IMM  0x08u /* the key is immediate */
 #define OH_META_SIZE 0xf0u /* the value's size class; only for the account of garbage */
 
+/* Sizes of values in words, as four bits of meta remember them: exact for the usual tuples. */
+static const uint16_t oh_meta_class_words[16] = {0,  2,  3,  4,  5,  6,   8,   10,
+                                                 12, 16, 24, 32, 64, 128, 256, 512};
+
+/* Keys leave no note of their size; those that are not immediate are usually a small tuple or
+ * binary. */
+#define OH_META_KEY_WORDS 6
+
 /* Of a value of so many words: its size class, in place. */
-uint32_t oh_meta_size(uint32_t words);
+static inline uint32_t oh_meta_size(uint32_t words) {
+    uint32_t class = 0;
+    while (class < 15 && oh_meta_class_words[class] < words)
+        class ++;
+    return class << 4;
+}
 
 /* The words of a value, rounded up; 0: it is immediate, or elsewhere. What comes into an arena and
  * what dies in it are rounded alike. */
-uint32_t oh_meta_words(uint32_t meta);
+static inline uint32_t oh_meta_words(uint32_t meta) {
+    return oh_meta_class_words[(meta & OH_META_SIZE) >> 4];
+}
 
 /* What the key takes in the arena besides the value: objects, boxes and cells have theirs in
  * them. */
-uint32_t oh_meta_key_words(uint32_t meta);
+static inline uint32_t oh_meta_key_words(uint32_t meta) {
+    return (meta & OH_META_IMM) == 0 && (meta & OH_META_FORM) == OH_FORM_VALUE ? OH_META_KEY_WORDS
+                                                                               : 0;
+}
 
 static inline oh_box_t *oh_box_of(oh_word_t value) {
     return (oh_box_t *)(uintptr_t)value;

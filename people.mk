@@ -22,7 +22,9 @@ lint: install
 	sh test/lint.sh
 
 .PHONY: test
-test: install lint check
+test: install
+	sh test/lint.sh
+	$(MAKE) -j $(shell getconf _NPROCESSORS_ONLN) check
 	sh test/models.sh
 	sh test/fuzz/fuzz.sh
 	mix test

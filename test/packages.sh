@@ -13,6 +13,9 @@ trap 'exit 1' HUP INT TERM
 passed=0
 failed=0
 unset MIX_ENV MIX_BUILD_PATH MIX_APP_PATH ERL_LIBS CFLAGS LDFLAGS
+# For what does not say how many compilers may run at once.
+MAKEFLAGS=-j$(getconf _NPROCESSORS_ONLN)
+export MAKEFLAGS
 
 # step NAME FUNCTION: runs it with its output kept for the case that it fails.
 step() {

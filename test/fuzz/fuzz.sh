@@ -9,16 +9,24 @@ mkdir -p "$work"
 ei=$(erl -noshell -eval 'io:format("~ts", [code:lib_dir(erl_interface)]), halt().')
 include=${ERL_EI_INCLUDE_DIR:-$ei/include}
 lib=${ERL_EI_LIBDIR:-$ei/lib}
+flags="-std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -I$include"
 passed=0
+
+rm -rf "$work/core"
+mkdir -p "$work/core"
+# shellcheck disable=SC2016 # it is for the inner shell
+printf '%s\n' c_src/core/*.c | FLAGS="$flags $(pkg-config --cflags libsodium)" \
+    xargs -P "$(getconf _NPROCESSORS_ONLN)" -I{} \
+    sh -c 'clang $FLAGS -c -o "$1/$(basename "$2" .c).o" "$2"' compile "$work/core" {}
 
 # fuzz TARGET SOURCES...
 fuzz() {
     target=$1
     shift
-    # shellcheck disable=SC2046 # lists of words
-    clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        -I"$include" $(pkg-config --cflags libsodium) -o "$work/$target" "test/fuzz/fuzz_$target.c" \
-        "$@" c_src/core/*.c -L"$lib" -lei $(pkg-config --libs libsodium) -pthread -lm -ldl
+    # shellcheck disable=SC2046,SC2086 # lists of words
+    clang $flags -fsanitize=fuzzer $(pkg-config --cflags libsodium) -o "$work/$target" \
+        "test/fuzz/fuzz_$target.c" "$@" "$work"/core/*.o -L"$lib" -lei $(pkg-config --libs libsodium) \
+        -pthread -lm -ldl
     mkdir -p "$work/corpus_$target"
     if [ -n "${FUZZ_KEEP:-}" ]; then
         new=test/fuzz/corpus/$target

@@ -1,6 +1,6 @@
 /* Segments under threads: each makes some, writes its own mark all over, marks and frees them,
- * while the reaper's thread ends them. No two have the same id or the same memory, and none is left.
- */
+ * while the reaper's thread ends them. No two have the same id or the same memory, and none is
+ * left. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>

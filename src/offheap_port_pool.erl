@@ -21,7 +21,8 @@
 %% </ul>
 %%
 %% A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through a pipe
-%% (about 2 ns a byte) unless it crosses in shared memory ({@link call/4}). Work of a few microseconds belongs in a NIF.
+%% (about 2 ns a byte) unless it crosses in shared memory ({@link call/4}). Work of a few microseconds
+%% belongs in a NIF.
 %%
 %% Other reasons for an error: `noproc' (no such pool), `closed' (the pool stopped, or the process that owned
 %% the worker is gone), `too_large' (the request exceeds `max_frame'), `unknown_job', `{badarg, Name}' (the
@@ -37,7 +38,8 @@
 -export([call/3, call/4, request/3, request/4, await/1, await/2, cancel/1, info/1]).
 -export([max_frame/1, default_executable/0]).
 -export([init/1]).
--export_type([pool/0, option/0, options/0, request_option/0, request_options/0, call_options/0, reason/0, request_id/0]).
+-export_type([pool/0, option/0, options/0, request_option/0, request_options/0, call_options/0, reason/0,
+              request_id/0]).
 
 -include("offheap_port.hrl").
 

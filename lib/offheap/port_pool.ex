@@ -32,16 +32,17 @@ defmodule Offheap.PortPool do
     * No worker outlives its pool or the VM, whatever it is doing and however the VM ends.
 
   Other reasons for an error: `:noproc` (no such pool), `:closed` (the pool stopped, or the process that
-  owned the worker is gone), `:too_large` (the request exceeds `:max_frame`), `:unknown_job`, `{:badarg, name}` (the job does not take such an
-  argument), `:too_deep` (terms nested more than 64 deep), and what the job itself answers, such as
-  `:enoent`.
+  owned the worker is gone), `:too_large` (the request exceeds `:max_frame`), `:unknown_job`,
+  `{:badarg, name}` (the job does not take such an argument), `:too_deep` (terms nested more than 64
+  deep), and what the job itself answers, such as `:enoent`.
 
   The jobs of the worker that comes with Offheap are those of `Offheap.Jobs`.
 
   > #### When not to use it {: .info}
   >
   > A round trip costs 15 to 70 microseconds, 2 or 3 in a pipeline, and each byte is copied through
-  > a pipe unless it crosses in shared memory (`call/4`). Work of a few microseconds belongs in a NIF; `Offheap.Jobs` picks.
+  > a pipe unless it crosses in shared memory (`call/4`). Work of a few microseconds belongs in a NIF;
+  > `Offheap.Jobs` picks.
   """
 
   @typedoc "A pool on this node, by its process or its name."

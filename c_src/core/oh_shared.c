@@ -36,7 +36,21 @@ bool oh_shared_range_valid(const oh_shared_range_t *range) {
 
 #ifdef HAS_SHARED
 
+/* Where the system promises no more memory than it has (vm.overcommit_memory is 2), it promises
+ * none for the pages of memory files, and a touch for which there is none left is a SIGBUS. */
+static bool is_strict(void) {
+    char mode = '2';
+    int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false; /* nor could a worker find a segment by /proc */
+    bool is_read = read(fd, &mode, 1) == 1;
+    (void)close(fd);
+    return is_read && mode == '2';
+}
+
 static bool try_support(void) {
+    if (is_strict())
+        return false;
     int memory = memfd_create("offheap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     int process = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (memory >= 0)
@@ -54,6 +68,12 @@ bool oh_shared_is_supported(void) {
         oh_store_relaxed(&known, answer);
     }
     return answer > 0;
+}
+
+/* A file beyond the limit would be a signal. */
+static bool is_allowed(uint64_t bytes) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes <= limit.rlim_cur;
 }
 
 /* A place for one more segment, if descriptors are left for others. */
@@ -102,7 +122,8 @@ static int make_file(uint64_t bytes, uint64_t *inode) {
 }
 
 oh_shared_t *oh_shared_new(uint64_t bytes) {
-    if (bytes == 0 || bytes > OH_SHARED_BYTES_MAX || !oh_shared_is_supported() || !reserve())
+    if (bytes == 0 || bytes > OH_SHARED_BYTES_MAX || !oh_shared_is_supported() ||
+        !is_allowed(bytes) || !reserve())
         return NULL;
     uint64_t inode;
     oh_shared_t *shared = oh_zalloc(sizeof *shared);

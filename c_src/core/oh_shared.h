@@ -59,11 +59,12 @@ typedef struct {
 bool oh_shared_range_valid(const oh_shared_range_t *range);
 
 /* True if this system has memory files with seals, and descriptors of processes, by which their end
- * can be seen (Linux 5.3). */
+ * can be seen (Linux 5.3), and does not account memory strictly (vm.overcommit_memory 2): touching
+ * a page that was never promised would be SIGBUS. */
 bool oh_shared_is_supported(void);
 
 /* A segment of bytes, a multiple of the page, all zero; or NULL: not supported, out of memory or of
- * descriptors. Segments take no more than a quarter of the descriptors that the process may have.
+ * descriptors, larger than files may be (RLIMIT_FSIZE). Segments take no more than a quarter of the descriptors that the process may have.
  * The caller owns it. */
 oh_shared_t *oh_shared_new(uint64_t bytes);
 

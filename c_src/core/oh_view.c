@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 oh_status_t oh_views_init(oh_views_t *views, const char *folder, uint64_t bytes_max) {
+    size_t length = strlen(folder);
     memset(views, 0, sizeof *views);
-    if (strlen(folder) >= sizeof views->folder)
+    if (length >= sizeof views->folder)
         return OH_BADARG;
-    strcpy(views->folder, folder);
+    memcpy(views->folder, folder, length + 1);
     views->bytes_max = bytes_max;
     return OH_OK;
 }

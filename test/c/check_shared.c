@@ -133,6 +133,21 @@ START_TEST(most_descriptors_are_left_to_others) {
 }
 END_TEST
 
+START_TEST(one_larger_than_files_may_be_is_none_and_no_signal) {
+    struct rlimit limit, small;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    small = limit;
+    small.rlim_cur = BYTES - 1;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ck_assert_ptr_null(oh_shared_new(BYTES));
+    ck_assert_uint_eq(oh_shared_count(), 0);
+    oh_shared_t *shared = oh_shared_new(BYTES / 2);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_ptr_nonnull(shared);
+    oh_shared_free(shared);
+}
+END_TEST
+
 START_TEST(a_range_lies_in_its_segment) {
     const struct {
         uint64_t fd, bytes, offset, length;
@@ -173,6 +188,7 @@ int main(void) {
     tcase_add_test(tcase, sizes_that_cannot_be_are_none);
     tcase_add_test(tcase, without_memory_there_is_none_and_nothing_is_left);
     tcase_add_test(tcase, most_descriptors_are_left_to_others);
+    tcase_add_test(tcase, one_larger_than_files_may_be_is_none_and_no_signal);
     tcase_add_test(tcase, a_range_lies_in_its_segment);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -113,7 +113,7 @@ defmodule Offheap.GuidesTest do
 
     # Not for users: what is under the functions of others.
     @internal ~w(offheap_app offheap_nif offheap_sup offheap_histogram_text offheap_port_log offheap_port_registry
-      offheap_port_worker offheap_store_errors offheap_store_file offheap_store_i offheap_store_qlc
+      offheap_port_shared offheap_port_worker offheap_store_errors offheap_store_file offheap_store_i offheap_store_qlc
       offheap_store_select offheap_store_select_bag offheap_top)a
 
     test "has all functions of all Erlang modules, and no others" do

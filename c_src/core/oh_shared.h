@@ -64,8 +64,8 @@ bool oh_shared_range_valid(const oh_shared_range_t *range);
 bool oh_shared_is_supported(void);
 
 /* A segment of bytes, a multiple of the page, all zero; or NULL: not supported, out of memory or of
- * descriptors, larger than files may be (RLIMIT_FSIZE). Segments take no more than a quarter of the descriptors that the process may have.
- * The caller owns it. */
+ * descriptors, larger than files may be (RLIMIT_FSIZE). Segments take no more than a quarter of the
+ * descriptors that the process may have. The caller owns it. */
 oh_shared_t *oh_shared_new(uint64_t bytes);
 
 /* Ends it, on the reaper's thread. NULL is allowed. */

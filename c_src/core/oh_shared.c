@@ -23,7 +23,6 @@
 #endif
 
 static _Atomic uint32_t segments;
-static _Atomic uint64_t next_id;
 
 uint32_t oh_shared_count(void) {
     return oh_load_relaxed(&segments);
@@ -35,6 +34,8 @@ bool oh_shared_range_valid(const oh_shared_range_t *range) {
 }
 
 #ifdef HAS_SHARED
+
+static _Atomic uint64_t next_id;
 
 /* Where the system promises no more memory than it has (vm.overcommit_memory is 2), it promises
  * none for the pages of memory files, and a touch for which there is none left is a SIGBUS. */

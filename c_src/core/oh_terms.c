@@ -45,8 +45,8 @@ oh_word_t oh_terms_put_key(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_
     return oh_terms_put(terms, ops, key, OH_META_KEY_WORDS);
 }
 
-bool oh_terms_put_entry(oh_terms_t *terms, const oh_term_ops_t *ops, uint32_t meta, uint32_t tag,
-                        oh_word_t *key, oh_word_t *value) {
+bool oh_terms_copy_entry(oh_terms_t *terms, const oh_term_ops_t *ops, uint32_t meta, uint32_t tag,
+                         oh_word_t *key, oh_word_t *value) {
     uint32_t words = oh_meta_words(meta);
     bool is_object = (meta & OH_META_FORM) == OH_FORM_OBJECT;
     if (words > 0 && (*value = oh_terms_put(terms, ops, *value, words)) == OH_WORD_NONE)

@@ -91,11 +91,20 @@ void oh_box_retire(oh_box_t *box);
 oh_word_t oh_terms_put(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_t term, uint32_t words);
 oh_word_t oh_terms_put_key(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_t key);
 
+/* As oh_terms_put_entry, of an entry that has a term to copy. */
+bool oh_terms_copy_entry(oh_terms_t *terms, const oh_term_ops_t *ops, uint32_t meta, uint32_t tag,
+                         oh_word_t *key, oh_word_t *value);
+
 /* Copies the terms of an entry of form VALUE or OBJECT to the arena, those that are not immediate:
  * *key and *value become the copies. The key of an object is found in the copy by ops->object_key,
  * which is given tag. False when memory is out. */
-bool oh_terms_put_entry(oh_terms_t *terms, const oh_term_ops_t *ops, uint32_t meta, uint32_t tag,
-                        oh_word_t *key, oh_word_t *value);
+static inline bool oh_terms_put_entry(oh_terms_t *terms, const oh_term_ops_t *ops, uint32_t meta,
+                                      uint32_t tag, oh_word_t *key, oh_word_t *value) {
+    bool key_comes = (meta & OH_META_IMM) == 0 && (meta & OH_META_FORM) != OH_FORM_OBJECT;
+    if (oh_meta_words(meta) == 0 && !key_comes)
+        return true;
+    return oh_terms_copy_entry(terms, ops, meta, tag, key, value);
+}
 
 /* The item's cell, copied; a cell begins with the key, if that is not immediate. False when memory
  * is out. */

@@ -114,6 +114,7 @@ defmodule Offheap.Bench.Scenarios.Ports do
         component: "ports",
         name: "echo of #{name}, #{from} to buffer in shared memory",
         peer: "the same through the pipe",
+        quick: size == 1_048_576,
         ours: &__MODULE__.shared/2,
         theirs: &__MODULE__.piped/2,
         setup: fn ->

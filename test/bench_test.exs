@@ -123,22 +123,31 @@ defmodule Offheap.BenchTest do
     def cells(_state, n), do: n |> :lists.seq(1, -1) |> length()
     defloop(nothing(_state, _i), do: :ok)
 
+    # 2 * size words an operation, which are garbage after it.
+    defloop(list(size, _i), do: size |> :lists.duplicate([]) |> length())
+
+    defp scenario(changes) do
+      Map.merge(
+        %{
+          component: "c",
+          name: "n",
+          peer: "p",
+          parallel: 1,
+          unit: "ns",
+          note: "a note",
+          floor: false,
+          kind: :loop,
+          fixture: nil,
+          setup: nil,
+          teardown: nil
+        },
+        changes
+      )
+    end
+
     test "measures both sides, and what they take of their process" do
-      scenario = %{
-        component: "c",
-        name: "n",
-        peer: "p",
-        parallel: 2,
-        unit: "ns",
-        note: "a note",
-        floor: false,
-        kind: :loop,
-        fixture: nil,
-        setup: nil,
-        teardown: nil,
-        ours: &__MODULE__.cells/2,
-        theirs: &__MODULE__.nothing/2
-      }
+      scenario =
+        scenario(%{parallel: 2, ours: &__MODULE__.cells/2, theirs: &__MODULE__.nothing/2})
 
       test = self()
       settings = %{rounds: 3, round_ms: 1}
@@ -153,6 +162,25 @@ defmodule Offheap.BenchTest do
       assert_in_delta result.ours_footprint.words, 2, 0.1
       assert_in_delta result.theirs_footprint.words, 0, 0.1
       assert_in_delta result.theirs_footprint.reductions, 1, 0.1
+    end
+
+    # The room is 4 million words: for one operation of ours, and none of theirs.
+    test "takes the footprint of as few operations as fit, or of none" do
+      list = &__MODULE__.list/2
+      test = self()
+
+      scenario =
+        scenario(%{
+          ours: list,
+          theirs: list,
+          setup: fn -> {1_500_000, 3_000_000} end,
+          teardown: &send(test, {:teardown, &1})
+        })
+
+      [result] = Runner.run([scenario], %{rounds: 1, round_ms: 20}, fn _ -> :ok end)
+      assert_in_delta result.ours_footprint.words, 3_000_000, 100
+      assert result.theirs_footprint == nil
+      assert_received {:teardown, {1_500_000, 3_000_000}}
     end
   end
 

@@ -165,7 +165,7 @@ defmodule Offheap.Bench.Runner do
         }
 
       n > 1 ->
-        footprint({fun, state, 1}, div(n, 10))
+        footprint({fun, state, 1}, max(1, div(n, 10)))
 
       true ->
         nil

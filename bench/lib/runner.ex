@@ -127,10 +127,12 @@ defmodule Offheap.Bench.Runner do
     wall * processes / (n * processes)
   end
 
-  # What an operation takes of its process besides time: reductions, and words of the heap that it uses
-  # up. Nil if it uses up more than there is room for. Both are read from outside: a process that runs
-  # does not see the top of its own heap.
-  defp footprint({fun, state, _processes}, n) do
+  @doc """
+  What an operation takes of its process besides time: reductions, and words of the heap that it uses
+  up; the mean of `n`, or of fewer if there is no room for as many, and nil if there is none for one.
+  """
+  # Both are read from outside: a process that runs does not see the top of its own heap.
+  def footprint({fun, state, _processes}, n) do
     runner = self()
 
     {pid, monitor} =
@@ -158,7 +160,7 @@ defmodule Offheap.Bench.Runner do
     Process.demonitor(monitor, [:flush])
 
     cond do
-      later.collections == 0 ->
+      not later.collected ->
         %{
           reductions: (later.reductions - before.reductions) / n,
           words: (later.words - before.words) / n
@@ -185,7 +187,8 @@ defmodule Offheap.Bench.Runner do
     %{
       reductions: info[:reductions],
       words: heap[:heap_size] + heap[:mbuf_size],
-      collections: info[:garbage_collection][:minor_gcs]
+      # A collection of everything sets the count of the others back, and leaves what is not recent.
+      collected: info[:garbage_collection][:minor_gcs] > 0 or heap[:recent_size] > 0
     }
   end
 

@@ -229,6 +229,7 @@ defmodule Offheap.BenchTest do
       page = page([result(%{floor: true, ratio: 0.8, quartiles: {0.79, 0.81}})])
       assert page =~ "worse in 0, beside the floor of a call in 1"
       refute row(page) =~ "slower"
+      assert row(page) =~ "beside the floor"
     end
 
     test "escapes every text" do

@@ -142,9 +142,11 @@ defmodule Offheap.Bench.RatioPage do
   defp spread(%{quartiles: {low, high}}), do: "#{short(low)}–#{short(high)}"
 
   defp winner(r) do
-    if Report.verdict(r) == :slower,
-      do: "<br><small class=\"worse\">the peer is better</small>",
-      else: ""
+    case Report.verdict(r) do
+      :slower -> "<br><small class=\"worse\">the peer is better</small>"
+      :floor -> "<br><small>beside the floor</small>"
+      _ -> ""
+    end
   end
 
   defp cut(ratio) when ratio > @widest, do: "<i class=\"cut high\"></i>"

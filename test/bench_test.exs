@@ -61,6 +61,18 @@ defmodule Offheap.BenchTest do
     row
   end
 
+  test "what the guides name to measure is there", %{scenarios: scenarios} do
+    titles = Enum.map(scenarios, &Bench.title/1)
+
+    for path <- __DIR__ |> Path.join("../guides/*.md") |> Path.wildcard(),
+        text = path |> File.read!() |> String.replace(~r/\s+/, " "),
+        [_ | found] <- Regex.scan(~r/--only (?:"([^"]+)"|([\w.]+))/, text),
+        only = List.last(found),
+        only != "TITLE" do
+      assert Enum.any?(titles, &String.contains?(&1, only)), "#{path} names #{inspect(only)}"
+    end
+  end
+
   describe "the registry" do
     test "has every component, and of each a row in the quick run", %{scenarios: scenarios} do
       components = ~w(atomics counters histogram rate_limiter concurrency_limiter bitset

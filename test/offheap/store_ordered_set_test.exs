@@ -202,25 +202,6 @@ defmodule Offheap.StoreOrderedSetTest do
     Store.delete(name)
   end
 
-  test "selections are refused" do
-    store = new(numbers(1..10))
-    spec = [{{:"$1", :_}, [], [true]}]
-
-    for {function, args} <- [
-          select: [spec],
-          select: [spec, 5],
-          select_count: [spec],
-          select_delete: [spec],
-          match: [{:_, :"$1"}],
-          match_object: [{1, :_}],
-          match_delete: [{1, :_}]
-        ] do
-      assert_raise ArgumentError, fn -> apply(Store, function, [store | args]) end
-    end
-
-    assert Store.to_list(store) == numbers(1..10)
-  end
-
   test "the registry lists ordered sets" do
     title = :"listed_#{System.unique_integer([:positive])}"
     store = Store.new(title, [:ordered_set])

@@ -1,5 +1,5 @@
-# What the texts for users say is true: their examples run, the functions they name are there, and so are
-# the files they point to.
+# What the texts for users say is true: their examples run, and the functions they name are there. (Links:
+# tidy_test.exs.)
 defmodule Offheap.GuidesTest do
   # Not async: examples change the working directory, load jobs for good and look at what all processes hold.
   use ExUnit.Case, async: false
@@ -71,24 +71,6 @@ defmodule Offheap.GuidesTest do
 
   defp module("Offheap" <> _ = name), do: Module.concat([name])
   defp module(name), do: String.to_atom(name)
-
-  test "files and headings that the guides point to are there" do
-    for path <- @guides,
-        [_, target] <- Regex.scan(~r/\]\(([^)\s]+)\)/, File.read!(path)),
-        not (target =~ ~r/^https?:/) do
-      {file, heading} =
-        case String.split(target, "#") do
-          [file] -> {Path.expand(file, Path.dirname(path)), nil}
-          ["", heading] -> {path, heading}
-          [file, heading] -> {Path.expand(file, Path.dirname(path)), heading}
-        end
-
-      assert File.exists?(file), "#{Path.relative_to(path, @top)} points to #{target}"
-
-      assert heading == nil or heading in headings(file),
-             "#{Path.relative_to(path, @top)} points to #{target}"
-    end
-  end
 
   test "all guides and notes are in the documentation that mix docs makes" do
     extras =
@@ -247,15 +229,5 @@ defmodule Offheap.GuidesTest do
         source = to_string(module.module_info(:compile)[:source]),
         String.starts_with?(source, Path.join(@top, "lib/")),
         do: module
-  end
-
-  # As GitHub makes anchors of them.
-  defp headings(path) do
-    for [_, heading] <- Regex.scan(~r/^#+ (.*)$/m, File.read!(path)) do
-      heading
-      |> String.downcase()
-      |> String.replace(~r/[^\w\s-]/u, "")
-      |> String.replace(" ", "-")
-    end
   end
 end

@@ -132,7 +132,7 @@ defmodule Offheap.TidyTest do
   end
 
   describe "text" do
-    @text "{c_src,src,lib,test,bench,examples,doc}/**/*.{c,h,erl,hrl,ex,exs,sh,mk,md,pml}"
+    @text "{c_src,src,lib,test,bench,examples,doc,guides}/**/*.{c,h,erl,hrl,ex,exs,sh,mk,md,pml}"
 
     test "no line ends with a space" do
       for path <- files(@text) ++ files("*.{md,mk,exs}") ++ files("Makefile"),
@@ -150,7 +150,7 @@ defmodule Offheap.TidyTest do
     end
 
     test "links between documents lead somewhere" do
-      for path <- files("*.md") ++ files("{doc,bench,examples}/**/*.md"),
+      for path <- files("*.md") ++ files("{doc,guides,bench,examples}/**/*.md"),
           [_, link] <- Regex.scan(~r/\]\(([^)\s]+)\)/, File.read!(path)),
           not (link =~ ~r/^[a-z]+:/) do
         [file | anchor] = String.split(link, "#", parts: 2)

@@ -1,9 +1,10 @@
 %% @private Match specifications on a store: what {@link offheap_store} delegates to.
 %%
 %% The library walks the table and matches, a step of about half a millisecond a call
-%% (offheap_nif:store_select/7); this module loops over the steps. What the library's compiler does not cover, it
-%% hands back as keys: their objects are looked up and run through ets:match_spec_run/2, all of a chunk at
-%% once. A write goes on from the object that was matched by compare-and-swap.
+%% (offheap_nif:store_select/7); this module loops over the steps. Where the library's compiler does not cover the
+%% specification, or an object ends its run, the walk gives the next objects themselves, which go through
+%% ets:match_spec_run/2, hundreds at once. A write goes on from the object that was matched by compare-and-swap; of
+%% a bag it deletes what equals it.
 %%
 %% Results are consed as they come. So a whole ordered set is walked from the end where the last result is; a chunk
 %% from where the first one is, and turned round.
@@ -14,11 +15,14 @@
 -export([match/2, match/3, match_object/2, match_object/3, match_delete/2]).
 -export_type([continuation/0, plan/0]).
 
-%% {Store, Compiled, Limit, Position, Keys}; of a continuation that came from elsewhere Compiled is a
+%% {Store, Compiled, Limit, Position, Left}; of a continuation that came from elsewhere Compiled is a
 %% stale reference.
--opaque continuation() :: offheap_store_select_bag:continuation()
-                        | {offheap_store:store(), Compiled :: reference(), Limit :: pos_integer(),
-                           position(), Keys :: [term()]}.
+-opaque continuation() :: {offheap_store:store(), Compiled :: reference(), Limit :: pos_integer(),
+                           position(), [left()]}.
+
+%% A key that comes before the walk goes on; of a bag with where to go on among its objects, or an object of which
+%% so many equal ones are left.
+-type left() :: (Key :: term()) | {Key :: term(), non_neg_integer()} | {'$_', tuple(), Copies :: pos_integer()}.
 
 %% Where a walk goes on: nif_store_cursor.h.
 -type position() :: non_neg_integer() | [Key :: term()] | last | {Key :: term()} | done.
@@ -36,7 +40,7 @@ select(Store, MatchSpec) -> all(Store, MatchSpec, last).
 select_reverse(Store, MatchSpec) -> all(Store, MatchSpec, 0).
 
 all(Store, MatchSpec, Position) when is_list(MatchSpec) ->
-    run(Store, MatchSpec, select, Position, []);
+    step(Store, MatchSpec, select, 0, Position, [], []);
 all(_Store, _MatchSpec, _Position) ->
     error(badarg).
 
@@ -44,20 +48,15 @@ select(Store, MatchSpec, Limit) -> first(Store, MatchSpec, Limit, 0).
 select_reverse(Store, MatchSpec, Limit) -> first(Store, MatchSpec, Limit, last).
 
 first(Store, MatchSpec, Limit, Position) when is_list(MatchSpec), ?IS_LIMIT(Limit) ->
-    case offheap_store_select_bag:is_bag(Store) of
-        true -> offheap_store_select_bag:select(Store, MatchSpec, Limit);
-        false -> chunk(Store, MatchSpec, Limit, Position, [])
-    end;
+    chunk(Store, MatchSpec, Limit, Position, []);
 first(_Store, _MatchSpec, _Limit, _Position) ->
     error(badarg).
 
 select('$end_of_table') ->
     '$end_of_table';
-select({bag, _, _, _, _, _} = Continuation) ->
-    offheap_store_select_bag:select(Continuation);
-select({Store, Compiled, Limit, Position, Keys})
-  when is_reference(Compiled), ?IS_LIMIT(Limit), is_list(Keys) ->
-    chunk(Store, Compiled, Limit, Position, Keys);
+select({Store, Compiled, Limit, Position, Left})
+  when is_reference(Compiled), ?IS_LIMIT(Limit), is_list(Left) ->
+    chunk(Store, Compiled, Limit, Position, Left);
 select(_Continuation) ->
     error(badarg).
 
@@ -67,14 +66,14 @@ match_object(Store, Pattern) -> select(Store, [{Pattern, [], ['$_']}]).
 match_object(Store, Pattern, Limit) -> select(Store, [{Pattern, [], ['$_']}], Limit).
 
 count(Store, MatchSpec) when is_list(MatchSpec) ->
-    run(Store, MatchSpec, count, 0, 0);
+    step(Store, MatchSpec, count, 0, 0, [], 0);
 count(_Store, _MatchSpec) ->
     error(badarg).
 
-chunk(Store, Spec, Limit, Position, Keys) ->
-    case step(Store, Spec, select, Limit, Position, Keys, []) of
-        {full, Id, Compiled, 0, Next, Left, Results} ->
-            {lists:reverse(Results), {Id, Compiled, Limit, Next, Left}};
+chunk(Store, Spec, Limit, Position, Left) ->
+    case step(Store, Spec, select, Limit, Position, Left, []) of
+        {full, Id, Compiled, 0, Next, Left1, Results} ->
+            {lists:reverse(Results), {Id, Compiled, Limit, Next, Left1}};
         [] ->
             '$end_of_table';
         Results ->
@@ -84,7 +83,7 @@ chunk(Store, Spec, Limit, Position, Keys) ->
 %% --- Writes ---
 
 delete(Store, MatchSpec) when is_list(MatchSpec) ->
-    run(Store, MatchSpec, delete, 0, 0);
+    step(Store, MatchSpec, delete, 0, 0, [], 0);
 delete(_Store, _MatchSpec) ->
     error(badarg).
 
@@ -93,28 +92,24 @@ match_delete(Store, Pattern) ->
     true.
 
 replace(Store, MatchSpec) ->
-    KeyPos = keypos(Store),
-    case keeps_keys(MatchSpec, KeyPos) andalso not offheap_store_select_bag:is_bag(Store) of
-        true -> step(Store, MatchSpec, replace, 0, 0, [], 0);
-        false -> error(badarg)
-    end.
-
-run(Store, MatchSpec, Mode, Position, Results) ->
-    case offheap_store_select_bag:is_bag(Store) of
-        true -> offheap_store_select_bag:run(Store, MatchSpec, Mode, Results);
-        false -> step(Store, MatchSpec, Mode, 0, Position, [], Results)
-    end.
+    keeps_keys(MatchSpec, keypos(Store)) orelse error(badarg),
+    step(Store, MatchSpec, replace, 0, 0, [], 0).
 
 %% --- Steps ---
 
 %% All steps up to the end, or up to a full chunk.
-step(Store, Spec, Mode, Limit, Position, Keys, Results) ->
-    case offheap_nif:store_select(Store, Spec, Mode, Limit, Position, Keys, Results) of
-        {more, Id, Compiled, Limit1, Position1, Keys1, Results1} ->
-            step(Id, Compiled, Mode, Limit1, Position1, Keys1, Results1);
-        {general, Id, Compiled, Limit1, Position1, Keys1, Results1} ->
-            MS = general(Spec, Compiled, Mode),
-            general(Id, Compiled, MS, Mode, Limit1, Position1, Keys1, Results1);
+step(Store, Spec, Mode, Limit, Position, Left, Results) ->
+    step(Store, Spec, undefined, Mode, Limit, Position, Left, Results).
+
+step(Store, Spec, MS, Mode, Limit, Position, Left, Results) ->
+    case offheap_nif:store_select(Store, Spec, Mode, Limit, Position, Left, Results) of
+        {more, Id, Compiled, Limit1, Position1, Left1, Results1} ->
+            step(Id, Compiled, MS, Mode, Limit1, Position1, Left1, Results1);
+        {general, Id, Compiled, Limit1, Position1, Left1, Results1} when MS =:= undefined ->
+            MS1 = general(Spec, Compiled, Mode),
+            general(Id, Compiled, MS1, Mode, Limit1, Position1, Left1, Results1);
+        {general, Id, Compiled, Limit1, Position1, Left1, Results1} ->
+            general(Id, Compiled, MS, Mode, Limit1, Position1, Left1, Results1);
         Other ->
             Other
     end.
@@ -136,72 +131,62 @@ general(Spec, Compiled, Mode) ->
                                     || {Head, Guards, Body} <- MatchSpec])
     end.
 
-%% Objects to look up at once.
+%% Objects that the emulator matches at once.
 -define(GENERAL_CHUNK, 500).
 
-general(Store, Compiled, MS, Mode, Limit, Position, [], Results) ->
-    case offheap_nif:store_select(Store, Compiled, Mode, Limit, Position, [], Results) of
-        {more, _, _, Limit1, Position1, Keys1, Results1} ->
-            step(Store, Compiled, Mode, Limit1, Position1, Keys1, Results1);
-        {general, _, _, Limit1, Position1, Keys1, Results1} ->
-            general(Store, Compiled, MS, Mode, Limit1, Position1, Keys1, Results1);
-        Other ->
-            Other
-    end;
-general(Store, Compiled, MS, Mode, Limit, Position, Keys, Results) ->
+general(Store, Compiled, MS, Mode, Limit, Position, Left, Results) ->
     Size = case Limit of
                0 -> ?GENERAL_CHUNK;
                _ -> min(Limit, ?GENERAL_CHUNK)
            end,
-    {Some, Left} = split(Size, Keys, []),
-    {Found, Results1} = run_keys(Store, MS, Mode, Some, Results),
-    case Limit of
-        0 ->
-            general(Store, Compiled, MS, Mode, 0, Position, Left, Results1);
-        Found when Position =:= done, Left =:= [] ->
-            Results1;
-        Found ->
-            {Next, Rest} = behind(Position, Some, Left),
-            {full, Store, Compiled, 0, Next, Rest, Results1};
-        _ ->
-            general(Store, Compiled, MS, Mode, Limit - Found, Position, Left, Results1)
+    case step(Store, Compiled, '$_', Size, Position, Left, []) of
+        {full, _, _, 0, Position1, Left1, Objects} ->
+            case run(Store, MS, Mode, Objects, Results) of
+                {Found, Results1} when Found =:= Limit, Limit > 0 ->
+                    {full, Store, Compiled, 0, Position1, Left1, Results1};
+                {Found, Results1} ->
+                    step(Store, Compiled, MS, Mode, max(Limit - Found, 0), Position1, Left1, Results1)
+            end;
+        Objects ->
+            {_, Results1} = run(Store, MS, Mode, Objects, Results),
+            Results1
     end.
 
-split(N, [Key | Keys], Some) when N > 0 -> split(N - 1, Keys, [Key | Some]);
-split(_, Keys, Some) -> {Some, Keys}.
-
-%% Where a walk that has the keys Left before it goes on: in an ordered set behind the last one that was run.
-behind([_], [Key | _], _Left) -> {[Key], []};
-behind({_}, [Key | _], _Left) -> {{Key}, []};
-behind(Position, _Some, Left) -> {Position, Left}.
-
-%% Runs the objects of the keys, the last one first: how many matched, and the results with those before.
-run_keys(Store, MS, Mode, Keys, Results) ->
-    Objects = [Object || Key <- Keys, Object <- offheap_nif:store_lookup(Store, Key)],
+%% Runs the objects, the last one first: how many results there are, and these before the others.
+run(Store, MS, Mode, Objects, Results) ->
     Matches = ets:match_spec_run(Objects, MS),
     case Mode of
-        select ->
-            {length(Matches), Matches ++ Results};
-        count ->
-            {0, Results + length([true || true <- Matches])};
-        _ ->
-            {0, lists:foldl(fun(Match, N) -> N + write(Store, MS, Mode, Match) end, Results, Matches)}
+        select -> {length(Matches), Matches ++ Results};
+        count -> {0, Results + length([true || true <- Matches])};
+        delete -> {0, delete(Store, MS, [Object || {Object, true} <- Matches], Results)};
+        replace -> {0, lists:foldl(fun(Match, N) -> N + swap(Store, MS, Match) end, Results, Matches)}
     end.
 
-%% Writes what a match asks for, if the object is still what was matched; else what is there now is
-%% matched.
-write(Store, MS, delete, {Object, true}) ->
-    write(Store, MS, delete, Object, offheap_nif:store_remove(Store, Object));
-write(_Store, _MS, delete, _) ->
-    0;
-write(Store, MS, replace, {Object, New}) ->
-    write(Store, MS, replace, Object, offheap_nif:store_replace(Store, Object, New)).
+delete(Store, MS, Objects, N) ->
+    {Type, KeyPos} = shape(Store),
+    case Type =:= bag orelse Type =:= duplicate_bag of
+        true ->
+            %% Each once, whatever equals it.
+            Left = [{'$_', Object, 1} || Object <- maps:keys(maps:from_list([{O, []} || O <- Objects]))],
+            step(Store, [{'_', [], [true]}], delete, 0, done, Left, N);
+        false ->
+            lists:foldl(fun(Object, N1) ->
+                                case offheap_nif:store_remove(Store, Object) of
+                                    true -> N1 + 1;
+                                    false -> N1 + again(Store, MS, delete, element(KeyPos, Object))
+                                end
+                        end, N, Objects)
+    end.
 
-write(_Store, _MS, _Mode, _Object, true) ->
-    1;
-write(Store, MS, Mode, Object, false) ->
-    KeyPos = keypos(Store),
-    {_, Written} = run_keys(Store, MS, Mode, [element(KeyPos, Object)], 0),
+swap(Store, MS, {Object, New}) ->
+    case offheap_nif:store_replace(Store, Object, New) of
+        true -> 1;
+        false -> again(Store, MS, replace, element(keypos(Store), Object))
+    end.
+
+%% What is there now in the place of an object that was matched is matched.
+again(Store, MS, Mode, Key) ->
+    {_, Written} = run(Store, MS, Mode, offheap_nif:store_lookup(Store, Key), 0),
     Written.
 
 %% --- select_replace: whether every clause keeps the key, told from its terms as ETS tells it ---
@@ -261,16 +246,14 @@ is_variable(_) ->
 
 repair('$end_of_table', _MatchSpec) ->
     '$end_of_table';
-repair({bag, _, _, _, _, _} = Continuation, _MatchSpec) ->
-    Continuation;
-repair({Store, Compiled, Limit, Position, Keys} = Continuation, MatchSpec)
-  when is_reference(Compiled), ?IS_LIMIT(Limit), is_list(Keys) ->
+repair({Store, Compiled, Limit, Position, Left} = Continuation, MatchSpec)
+  when is_reference(Compiled), ?IS_LIMIT(Limit), is_list(Left) ->
     try offheap_nif:store_match_source(Compiled) of
         _ -> Continuation
     catch
         error:badarg ->
             _ = MatchSpec =:= [] orelse ets:match_spec_compile(MatchSpec),
-            {Store, offheap_nif:store_match_compile(Store, MatchSpec), Limit, Position, Keys}
+            {Store, offheap_nif:store_match_compile(Store, MatchSpec), Limit, Position, Left}
     end;
 repair(_Continuation, _MatchSpec) ->
     error(badarg).

@@ -8,7 +8,7 @@ defmodule Offheap.TidyTest do
   # Erlang modules that are no component of their own.
   @internal ~w(app nif sup histogram_text port_log port_registry port_shared port_worker
                store_errors store_file store_i store_qlc store_select
-               store_select_bag telemetry top)
+               telemetry top)
 
   # Components whose Elixir name is not the Erlang one in camel case.
   @elixir_names %{"counters" => "counter", "buffer_cursor" => "buffer/cursor"}

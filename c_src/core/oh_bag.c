@@ -549,6 +549,80 @@ bool oh_bag_next(oh_bag_walk_t *walk, oh_entry_t *object) {
     return false;
 }
 
+/* --- Parts, for the writer --- */
+
+bool oh_bag_has(const oh_bag_t *b, const oh_item_t *item) {
+    return find_body(b, item, oh_item_object_hash(item, b->salt)) != NULL;
+}
+
+static void put_object(const body_t *body, uint32_t place, oh_bag_object_t *object) {
+    get_object(body, &object->entry);
+    object->place = place;
+    object->copies = body->copies;
+}
+
+/* All objects of a bag without an index. */
+static oh_status_t scan_list(const oh_bag_t *b, oh_bag_object_t *objects, uint32_t room,
+                             uint32_t *count) {
+    for (node_t *n = oh_load_relaxed(&b->head.next); n != NULL; n = oh_load_relaxed(&n->next)) {
+        if (n != &n->body->first || n->body->copies == 0)
+            continue;
+        if (*count == room)
+            return OH_LIMIT;
+        put_object(n->body, 0, &objects[(*count)++]);
+    }
+    return OH_OK;
+}
+
+/* Those of the index's entries that are at place from or beyond, in order; their keys become their
+ * places. They come almost so: slots ascend with the hash. */
+static uint32_t sort_entries(const oh_bag_t *b, oh_entry_t *entries, uint32_t count,
+                             uint32_t from) {
+    uint32_t kept = 0, salt = oh_table_salt(b->index);
+    for (uint32_t i = 0; i < count; i++) {
+        oh_entry_t entry = entries[i];
+        entry.key = oh_hash_immediate(entry.key, salt);
+        if (entry.key < from)
+            continue;
+        uint32_t at = kept++;
+        for (; at > 0 && entries[at - 1].key > entry.key; at--)
+            entries[at] = entries[at - 1];
+        entries[at] = entry;
+    }
+    return kept;
+}
+
+/* Bodies lie anywhere: let so many come at once. */
+#define SCAN_AHEAD 8
+
+oh_status_t oh_bag_scan(oh_bag_t *b, oh_position_t *position, oh_entry_t *scratch,
+                        oh_bag_object_t *objects, uint32_t room, uint32_t *count) {
+    oh_position_t next = *position;
+    uint32_t entries;
+    *count = 0;
+    if (b->index == NULL) {
+        oh_status_t status = *position == 0 ? scan_list(b, objects, room, count) : OH_OK;
+        *position = status == OH_OK ? OH_POSITION_END : *position;
+        return status;
+    }
+    oh_status_t status = oh_table_scan(b->index, &next, scratch, room, &entries);
+    if (status != OH_OK)
+        return status;
+    entries = sort_entries(b, scratch, entries, (uint32_t)*position);
+    for (uint32_t i = 0; i < entries; i++) {
+        if (i + SCAN_AHEAD < entries)
+            __builtin_prefetch((const void *)(uintptr_t)scratch[i + SCAN_AHEAD].value);
+        for (const body_t *body = (const body_t *)(uintptr_t)scratch[i].value; body != NULL;
+             body = body->twin) {
+            if (*count == room)
+                return OH_LIMIT;
+            put_object(body, (uint32_t)scratch[i].key, &objects[(*count)++]);
+        }
+    }
+    *position = next;
+    return OH_OK;
+}
+
 /* --- Life --- */
 
 oh_bag_t *oh_bag_new(const oh_term_ops_t *ops, uint32_t salt) {

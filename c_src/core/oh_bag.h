@@ -34,6 +34,7 @@
  * Call                        Threads                                   Progress
  * --------------------------  ----------------------------------------  ----------------------
  * add, commit, abort, remove  one at a time (the segment's lock), pinned  bounded; add may allocate
+ * scan, has                   as add                                    bounded by the room
  * version, begin, next        any, pinned since before version          wait-free a step
  * count                       any                                       wait-free
  * bytes                       as the writer                             wait-free
@@ -87,6 +88,28 @@ typedef struct {
 oh_bag_walk_t oh_bag_begin(const oh_bag_t *b, uint64_t version);
 /* The next object; its key only if it is part of it. False at the end. */
 bool oh_bag_next(oh_bag_walk_t *walk, oh_entry_t *object);
+
+/* An object, how many equal ones there are, and its place among the others. */
+typedef struct {
+    oh_entry_t entry; /* its key only if it is part of it */
+    uint32_t place;
+    uint64_t copies;
+} oh_bag_object_t;
+
+/*
+ * Copies a part of the objects, each once however many equal ones there are: those at *position and
+ * beyond, by ascending places, and moves *position on. Places depend on the objects alone, so a scan
+ * that stopped in the midst of a part goes on, later, from the place of what comes next, and each
+ * object that is there throughout comes once. A bag that never had some tens of objects is given as
+ * a whole, all at place 0, and nothing of it beyond. OH_LIMIT: they are more than room. scratch has
+ * room entries. Some 30 us for a thousand objects. The writer calls; nothing may have been added
+ * since the last commit.
+ */
+oh_status_t oh_bag_scan(oh_bag_t *b, oh_position_t *position, oh_entry_t *scratch,
+                        oh_bag_object_t *objects, uint32_t room, uint32_t *count);
+
+/* Whether an object equals the item's. The writer calls. */
+bool oh_bag_has(const oh_bag_t *b, const oh_item_t *item);
 
 /* The hash of an item's object, and whether an entry holds it. */
 uint32_t oh_item_object_hash(const oh_item_t *item, uint32_t salt);

@@ -75,6 +75,17 @@ void oh_objects_begin(oh_objects_t *objects, const oh_entry_t *entry);
 /* False at the end: *object is as it was. */
 bool oh_objects_next(oh_objects_t *objects, oh_entry_t *object);
 
+/* A part of the objects of key from *position on, as of one instant: oh_bag_scan, of which this has
+ * the order of places. OH_NOT_FOUND: the key has no bag; OH_LIMIT; OH_CLOSED. Holds the segment's
+ * lock as long as the scan takes. The caller is pinned, and stays so while it uses the objects. */
+oh_status_t oh_table_scan_objects(oh_table_t *t, const oh_key_t *key, oh_position_t *position,
+                                  oh_entry_t *scratch, oh_bag_object_t *objects, uint32_t room,
+                                  uint32_t *count);
+
+/* Whether the item's object is there: OH_OK, OH_NOT_FOUND, OH_CLOSED. Waits for the segment's
+ * writer. */
+oh_status_t oh_table_find_object(oh_table_t *t, const oh_item_t *item);
+
 /* Whether an entry that was found under its segment's lock, still held, has more objects than
  * count, or more words than box_words in boxes. O(count). */
 bool oh_objects_are_many(const oh_entry_t *entry, uint64_t count, uint64_t box_words);

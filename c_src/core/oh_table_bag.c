@@ -60,6 +60,24 @@ bool oh_objects_are_many(const oh_entry_t *entry, uint64_t count, uint64_t box_w
     return words > box_words;
 }
 
+oh_status_t oh_table_scan_objects(oh_table_t *t, const oh_key_t *key, oh_position_t *position,
+                                  oh_entry_t *scratch, oh_bag_object_t *objects, uint32_t room,
+                                  uint32_t *count) {
+    oh_write_t w;
+    oh_status_t status = oh_table_begin(t, &w, key, false);
+    if (status != OH_OK)
+        return status;
+    status = OH_NOT_FOUND;
+    if (w.found && oh_entry_is_bag(&w.entry)) {
+        status = oh_bag_scan(oh_cell_bag(w.entry.cell), position, scratch, objects, room, count);
+        for (uint32_t i = 0; status == OH_OK && i < *count; i++)
+            if (objects[i].entry.box == NULL)
+                objects[i].entry.key = w.entry.key;
+    }
+    oh_table_end(t, &w);
+    return status;
+}
+
 /* --- Edits --- */
 
 void oh_edit_begin(oh_edit_t *e, oh_table_t *t, const oh_write_t *w) {
@@ -312,6 +330,22 @@ void oh_edit_own_key(const oh_edit_t *e, oh_key_t *key) {
 }
 
 /* --- Single changes --- */
+
+oh_status_t oh_table_find_object(oh_table_t *t, const oh_item_t *item) {
+    oh_write_t w;
+    oh_edit_t e;
+    bool found = false;
+    oh_status_t status = oh_table_begin(t, &w, &item->key, false);
+    if (status != OH_OK)
+        return status;
+    oh_edit_begin(&e, t, &w);
+    if (e.bag != NULL)
+        found = oh_bag_has(e.bag, item);
+    for (uint32_t i = 0; i < e.count && !found; i++)
+        found = has_object(&e, item, i);
+    oh_table_end(t, &w);
+    return found ? OH_OK : OH_NOT_FOUND;
+}
 
 oh_status_t oh_table_add(oh_table_t *t, oh_write_t *w, oh_item_t *item) {
     oh_edit_t e;

@@ -2,14 +2,15 @@
  * The store's select family: one step of a selection, some 0.5 ms, after which Erlang goes on.
  *
  * store_select(Store, MatchSpec | Compiled, Mode, Limit, Position, Keys, Results) first looks up
- * the keys, then goes on with the walk from the position (nif_store_cursor.h). Results are a list,
+ * the keys (of a bag: what store_select_left takes), then goes on with the walk from the position (nif_store_cursor.h). Results are a list,
  * the last one first, or a count where Mode is not select. In an ordered set they come in the order
  * of the walk. It returns the results when the walk is at its end, or
  *
  *   {Why, Store, Compiled, Limit, Position, Keys, Results}
  *
  * where Why is more (the time is up), full (Limit results were found), or general: the emulator
- * must match the objects of Keys before the walk goes on.
+ * must match some objects before the walk goes on. The mode '$_' gives these, instead of what the
+ * bodies make of them.
  */
 #include "nif_store_index.h"
 #include "nif_store_select.h"
@@ -19,16 +20,15 @@
 #define COST_PER_MS ((uint64_t)2 * STEP_COST)
 /* The same on a dirty scheduler, where it takes a step to get to. */
 #define STEP_COST_DIRTY (20 * STEP_COST)
-/* What looking a key up costs, and getting a chunk, in the same units. */
-#define KEY_COST   20
-#define CHUNK_COST 100
+/* What looking a key up costs, in the same units. */
+#define KEY_COST 20
 
 /* --- Arguments --- */
 
 static bool get_mode(ERL_NIF_TERM term, store_mode_t *mode) {
-    const ERL_NIF_TERM atoms[] = {nif_atom.select, nif_atom.count, nif_atom.delete_,
-                                  nif_atom.replace};
-    for (int i = 0; i < 4; i++) {
+    const ERL_NIF_TERM atoms[] = {nif_atom.select, nif_atom.object, nif_atom.count,
+                                  nif_atom.delete_, nif_atom.replace};
+    for (int i = 0; i < 5; i++) {
         *mode = (store_mode_t)i;
         if (enif_is_identical(term, atoms[i]))
             return true;
@@ -55,13 +55,14 @@ static step_t begin(store_select_t *q) {
     bool dirty = nif_on_dirty_cpu();
     if (!get_mode(q->argv[2], &q->mode) ||
         !store_get(env, q->argv[0], q->mode <= MODE_COUNT ? STORE_READ : STORE_WRITE, &q->store) ||
+        (q->mode == MODE_REPLACE && store_is_bag(q->store)) ||
         !nif_get_unsigned(env, q->argv[3], &q->limit) ||
         !store_cursor_open(env, q->store, q->argv[4], &q->cursor) || !enif_is_list(env, q->argv[5]))
         return STEP_BADARG;
     q->keys = q->argv[5];
     q->results = q->argv[6];
-    if (q->mode == MODE_SELECT ? !enif_is_list(env, q->results)
-                               : !nif_get_unsigned(env, q->results, &q->count))
+    if (q->mode <= MODE_OBJECTS ? !enif_is_list(env, q->results)
+                                : !nif_get_unsigned(env, q->results, &q->count))
         return STEP_BADARG;
     q->cost_max = dirty ? STEP_COST_DIRTY : STEP_COST;
     step_t step = get_spec(q);
@@ -72,18 +73,36 @@ static step_t begin(store_select_t *q) {
 
 /* --- The walk --- */
 
+/* A key as it stands among those that are left. */
+static ERL_NIF_TERM make_left(const store_select_t *q, ERL_NIF_TERM key) {
+    return store_is_bag(q->store) ? store_select_key(q->env, key) : key;
+}
+
 /* Keeps what is left of the chunk from an entry on: where to go on, or the keys. */
-static void keep_entries(store_select_t *q, uint32_t from, bool as_keys) {
+static void keep_entries(store_select_t *q, uint32_t from) {
     store_cursor_t *cursor = &q->cursor;
-    if (q->store->tree != NULL && !as_keys) {
+    if (q->store->tree != NULL) {
         store_cursor_stop(cursor, from);
         return;
     }
-    for (uint32_t i = cursor->count; i > from; i--)
-        q->keys =
-            enif_make_list_cell(q->env, store_make_key(q->env, &cursor->entries[i - 1]), q->keys);
-    if (q->store->tree != NULL)
-        store_cursor_stop(cursor, cursor->count);
+    for (uint32_t i = cursor->count; i > from; i--) {
+        ERL_NIF_TERM key = store_make_key(q->env, &cursor->entries[i - 1]);
+        q->keys = enif_make_list_cell(q->env, make_left(q, key), q->keys);
+    }
+}
+
+/* An entry of a chunk; if the walk stops, what is left is kept. */
+static store_walk_t take_next(store_select_t *q, uint32_t i) {
+    const oh_entry_t *entry = &q->cursor.entries[i];
+    bool taken = true, is_bag = store_is_bag(q->store);
+    store_walk_t walk =
+        is_bag ? store_select_objects(q, entry) : store_select_entry(q, entry, &taken);
+    if (store_walk_is_left(walk)) {
+        keep_entries(q, i + taken);
+        if (is_bag)
+            store_select_keep_left(q);
+    }
+    return walk;
 }
 
 /* One chunk of the walk. */
@@ -95,18 +114,15 @@ static store_walk_t take_chunk(store_select_t *q) {
         return status == OH_CLOSED ? STOP_CLOSED
                : status == OH_BUSY ? store_select_dirty(q)
                                    : STOP_ENOMEM;
-    q->run.cost += CHUNK_COST;
+    q->run.cost += STORE_CHUNK_COST;
     for (uint32_t i = 0; i < q->cursor.count; i++) {
         const oh_entry_t *entry = &q->cursor.entries[i];
-        bool taken;
         if (i + 4 < q->cursor.count)
             __builtin_prefetch(entry[4].cell != NULL ? (const void *)entry[4].cell
                                                      : (const void *)entry[4].value);
-        store_walk_t walk = store_select_entry(q, entry, &taken);
-        if (walk != GO_ON) {
-            keep_entries(q, i + taken, walk == STOP_GENERAL);
+        store_walk_t walk = take_next(q, i);
+        if (walk != GO_ON)
             return walk;
-        }
     }
     return GO_ON;
 }
@@ -150,15 +166,26 @@ static void keep_keys(store_select_t *q) {
         return;
     q->keys = enif_make_list(q->env, 0);
     for (uint32_t i = q->spec->keys.count; i > q->key; i--)
-        q->keys = enif_make_list_cell(q->env, spec_key(q, i - 1), q->keys);
+        q->keys = enif_make_list_cell(q->env, make_left(q, spec_key(q, i - 1)), q->keys);
     q->spec_keys = false;
+}
+
+/* The next key; *taken as take_key. */
+static store_walk_t take_next_key(store_select_t *q, ERL_NIF_TERM key, bool *taken) {
+    *taken = false;
+    if (q->run.cost > q->cost_max)
+        return STOP_MORE;
+    if (!store_is_bag(q->store))
+        return take_key(q, key, taken);
+    *taken = true;
+    return store_select_left(q, q->spec_keys ? make_left(q, key) : key);
 }
 
 static store_walk_t take_keys(store_select_t *q) {
     ERL_NIF_TERM key, rest = q->keys;
     while (next_key(q, &key, &rest)) {
-        bool taken = false;
-        store_walk_t walk = q->run.cost > q->cost_max ? STOP_MORE : take_key(q, key, &taken);
+        bool taken;
+        store_walk_t walk = take_next_key(q, key, &taken);
         if (taken) {
             q->run.cost += KEY_COST;
             q->key++;
@@ -166,6 +193,8 @@ static store_walk_t take_keys(store_select_t *q) {
         }
         if (walk != GO_ON) {
             keep_keys(q);
+            if (store_walk_is_left(walk) && taken && store_is_bag(q->store))
+                store_select_keep_left(q);
             return walk;
         }
     }
@@ -176,7 +205,7 @@ static store_walk_t take_keys(store_select_t *q) {
 /* --- A step --- */
 
 static ERL_NIF_TERM results(store_select_t *q) {
-    return q->mode == MODE_SELECT ? q->results : enif_make_uint64(q->env, q->count);
+    return q->mode <= MODE_OBJECTS ? q->results : enif_make_uint64(q->env, q->count);
 }
 
 /* Whether nothing is left. In an ordered set, as in ETS, that turns out behind a full chunk, unless
@@ -193,7 +222,7 @@ static ERL_NIF_TERM end(store_select_t *q, store_walk_t walk, store_fun_t *fun, 
         return results(q);
     if (walk == STOP_DIRTY)
         return store_end(q->env, STEP_DIRTY, fun, argc, q->argv);
-    if (walk == STOP_CLOSED)
+    if (walk == STOP_CLOSED || walk == STOP_BADARG)
         return store_end(q->env, STEP_BADARG, fun, argc, q->argv);
     spec = q->argv[1];
     if (walk == STOP_ENOMEM ||
@@ -241,10 +270,14 @@ ERL_NIF_TERM nif_store_select(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[
     q.taken = 0;
     q.count = 0;
     q.cursor.entries = NULL;
+    q.bag.many = NULL;
+    q.bag.scratch = NULL;
+    q.bag.room = 0;
     step_t step = begin(&q);
     ERL_NIF_TERM result = step == STEP_OK ? select_step(&q, nif_store_select, argc)
                                           : store_end(env, step, nif_store_select, argc, argv);
     store_cursor_close(&q.cursor);
+    store_select_bag_close(&q.bag);
     if (step == STEP_OK && q.spec == &q.own)
         match_free(&q.own);
     return result;

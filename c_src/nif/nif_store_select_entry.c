@@ -47,11 +47,11 @@ static store_walk_t take_entry(store_select_t *q, oh_entry_t entry) {
     ERL_NIF_TERM value;
     bool changed = true;
     for (int tries = 0; changed; tries++) {
-        match_outcome_t outcome = match_run(&q->run, &entry, &value);
+        match_outcome_t outcome = store_select_match(q, &entry, &value);
         if (outcome == MATCH_GENERAL || tries == WRITE_TRIES)
             return STOP_GENERAL;
         if (outcome == MATCH_NO ||
-            (q->mode != MODE_SELECT && q->mode != MODE_REPLACE && value != nif_atom.true_))
+            ((q->mode == MODE_COUNT || q->mode == MODE_DELETE) && value != nif_atom.true_))
             return GO_ON;
         q->run.cost += STORE_RESULT_COST + (entry.box == NULL ? 0 : entry.box->words);
         if (q->mode >= MODE_DELETE) {
@@ -61,7 +61,7 @@ static store_walk_t take_entry(store_select_t *q, oh_entry_t entry) {
         } else {
             changed = false;
             q->count++;
-            if (q->mode == MODE_SELECT)
+            if (q->mode <= MODE_OBJECTS)
                 q->results = enif_make_list_cell(q->env, value, q->results);
         }
     }
@@ -72,8 +72,6 @@ static store_walk_t take_entry(store_select_t *q, oh_entry_t entry) {
 static store_walk_t check_entry(store_select_t *q, const oh_entry_t *entry) {
     if (q->run.cost > q->cost_max)
         return STOP_MORE;
-    if (q->spec->general)
-        return STOP_GENERAL;
     if (entry->box != NULL) {
         if (entry->box->words > STORE_INLINE_WORDS && !nif_on_dirty_cpu())
             return store_select_dirty(q);

@@ -157,12 +157,61 @@ static void check_key(bag_test_t *b, uint32_t key) {
     oh_epoch_unpin();
 }
 
+/* A scan of a key's objects that stops anywhere and goes on from there gives each of them once. */
+static void check_scan(bag_test_t *b, uint32_t key) {
+    static uint32_t seen[OBJECTS];
+    static oh_entry_t scratch[OBJECTS];
+    static oh_bag_object_t objects[OBJECTS];
+    oh_key_t k = fake_key(b->t, b->ops, key_word(b, key));
+    oh_position_t position = 0;
+    uint32_t total = 0, count;
+    memset(seen, 0, sizeof seen);
+    oh_epoch_pin();
+    while (position < OH_POSITION_END) {
+        uint32_t room = random_below(8) == 0 ? random_below(20) : OBJECTS;
+        oh_status_t status =
+            oh_table_scan_objects(b->t, &k, &position, scratch, objects, room, &count);
+        if (status == OH_NOT_FOUND)
+            break;
+        if (status == OH_LIMIT)
+            continue;
+        ck_assert_int_eq(status, OH_OK);
+        uint32_t stop = random_below(4) == 0 ? random_below(count + 1) : count;
+        for (uint32_t i = 0; i < count; i++) {
+            ck_assert(i == 0 || objects[i - 1].place <= objects[i].place);
+            if (i > 0 && i >= stop && objects[i].place > objects[i - 1].place) {
+                position = objects[i].place;
+                break;
+            }
+            seen[fake_entry_value(&objects[i].entry)] += (uint32_t)objects[i].copies;
+            total += (uint32_t)objects[i].copies;
+        }
+    }
+    oh_epoch_unpin();
+    ck_assert(total == model_count[key] || total == 0);
+    ck_assert(total > 0 || model_count[key] <= OH_CHAIN_MAX);
+    for (uint32_t i = 0; total > 0 && i < model_count[key]; i++)
+        ck_assert_uint_gt(seen[model[key][i]]--, 0);
+}
+
+static void check_find(bag_test_t *b, uint32_t key, uint64_t number) {
+    fake_draft_t draft;
+    oh_item_t item = item_of(b, &draft, key, number);
+    oh_epoch_pin();
+    ck_assert_int_eq(oh_table_find_object(b->t, &item),
+                     model_has(key, number) ? OH_OK : OH_NOT_FOUND);
+    oh_epoch_unpin();
+    drop_item(&item, OH_NOT_FOUND);
+}
+
 static void check_all(bag_test_t *b) {
     oh_table_stats_t stats = {0};
     oh_position_t position = 0;
     uint64_t size = 0;
     for (uint32_t key = 0; key < KEYS; key++) {
         check_key(b, key);
+        check_scan(b, key);
+        check_find(b, key, random_below(30));
         size += model_count[key];
     }
     oh_epoch_pin();

@@ -6,8 +6,9 @@
  * the even one first. So whoever reads sees the numbers of a writer ascend, and with an even
  * number the next: a snapshot that is no state of the bag would lack one. Of a third key most
  * pairs go early and a few stay long, so that terms move out of the arenas they were put into
- * while they are read. The walker meets each of the stable keys once. In the other table pairs of
- * keys are written as one change while all is cleared again and again.
+ * while they are read. The walker meets each of the stable keys once, the scanner each object of a
+ * key that stays there. In the other table pairs of keys are written as one change while all is
+ * cleared again and again.
  */
 #include "fake_stress.h"
 #include "oh_objects.h"
@@ -15,6 +16,7 @@
 #define LARGE   0u
 #define SMALL   2u
 #define SPARSE  4u
+#define SCANNED 6u
 #define WRITERS 2
 #define READERS 2
 #define PAIRS   3000u
@@ -84,10 +86,11 @@ static void remove_pair(uint64_t key, uint64_t base, uint64_t i) {
 }
 
 static void *writer(void *arg) {
-    static const uint64_t keys[] = {LARGE, SMALL, SPARSE}, live[] = {LIVE, FEW, LIVE};
+    static const uint64_t keys[] = {LARGE, SMALL, SPARSE, SCANNED};
+    static const uint64_t live[] = {LIVE, FEW, LIVE, LIVE};
     uint64_t base = (uint64_t)(uintptr_t)arg * BLOCK;
     for (uint64_t i = 0; i < PAIRS; i++) {
-        for (uint32_t k = 0; k < 3; k++) {
+        for (uint32_t k = 0; k < 4; k++) {
             insert_two(table, keys[k], base + 2 * i, keys[k], base + 2 * i + 1);
             bool stays = keys[k] == SPARSE && (i - live[k]) % STAY == 0;
             if (i >= live[k] && !stays)
@@ -160,6 +163,33 @@ static void *walker(void *arg) {
     return NULL;
 }
 
+/* A key's objects part by part: those that stay come once each. */
+static void *scanner(void *arg) {
+    enum { ROOM = 4096 };
+    (void)arg;
+    oh_entry_t *scratch = malloc(ROOM * sizeof *scratch);
+    oh_bag_object_t *objects = malloc(ROOM * sizeof *objects);
+    oh_key_t key = fake_key(table, &fake_ops, fake_number(SCANNED));
+    while (!oh_load_acquire(&done)) {
+        uint32_t stable = 0, count;
+        oh_status_t status = OH_OK;
+        for (oh_position_t position = 0; position < OH_POSITION_END && status == OH_OK;) {
+            oh_epoch_pin();
+            status = oh_table_scan_objects(table, &key, &position, scratch, objects, ROOM, &count);
+            for (uint32_t i = 0; status == OH_OK && i < count; i++) {
+                uint64_t number = fake_entry_value(&objects[i].entry);
+                stable += number >= WRITERS * (uint64_t)BLOCK;
+                expect(objects[i].copies == 1);
+            }
+            oh_epoch_unpin();
+        }
+        expect(status == OH_OK && stable == 2 * STABLE);
+    }
+    free(scratch);
+    free(objects);
+    return NULL;
+}
+
 /* Keys that come and go, so that what the walker and the bags stand in is rebuilt. */
 static void *churner(void *arg) {
     (void)arg;
@@ -222,9 +252,13 @@ int main(void) {
     cleared = oh_table_new_typed(&fake_ops, 0, 13, OH_TABLE_BAG);
     for (uint64_t i = 0; i < STABLE; i++)
         insert_two(table, 10 + i, i, 10 + i, i + 1);
+    for (uint64_t i = 0; i < STABLE; i++)
+        insert_two(table, SCANNED, WRITERS * (uint64_t)BLOCK + 2 * i, SCANNED,
+                   WRITERS * (uint64_t)BLOCK + 2 * i + 1);
     start(writer, WRITERS);
     start(reader, READERS);
     start(walker, 1);
+    start(scanner, 1);
     start(churner, 1);
     start(clearer, 1);
     start(pair_writer, 1);

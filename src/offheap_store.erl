@@ -951,6 +951,7 @@ select_count(Store, MatchSpec) ->
     try offheap_store_select:count(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.
 
 %% @doc Deletes the objects that match with a body whose value is `true'; how many. Walks as {@link select/2}.
+%% In a duplicate bag, equal objects go at once, and each counts.
 %% Each object is matched and deleted in one instant: one that is changed meanwhile is matched again. The call as
 %% a whole is not atomic.
 -spec select_delete(store(), match_spec()) -> non_neg_integer().
@@ -960,7 +961,7 @@ select_delete(Store, MatchSpec) ->
 %% @doc Replaces each object that matches by what the body makes of it; how many. Each object is matched and
 %% replaced in one instant. Raises `badarg' unless it can be told from the specification that every body is one
 %% tuple with the key of the object that was matched: `'$_'', `{{Element, ...}}' with the head's key in the
-%% key's place or `{element, KeyPos, '$_'}' there, or a constant object.
+%% key's place or `{element, KeyPos, '$_'}' there, or a constant object; and for bags.
 -spec select_replace(store(), match_spec()) -> non_neg_integer().
 select_replace(Store, MatchSpec) ->
     try offheap_store_select:replace(Store, MatchSpec) catch ?EXPLAINED([Store, MatchSpec]) end.

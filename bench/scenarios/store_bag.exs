@@ -46,6 +46,12 @@ defmodule Offheap.Bench.Scenarios.StoreBag do
   defloop(lookup(table, _i), do: :offheap_store.lookup(table, :k))
   defloop(ets_lookup(table, _i), do: :ets.lookup(table, :k))
 
+  # One object in a hundred, by something that only the objects tell.
+  @filter [{{:_, :"$1"}, [{:"=:=", {:rem, :"$1", 100}, 7}], [true]}]
+
+  defloop(count(table, _i), do: :offheap_store.select_count(table, @filter))
+  defloop(ets_count(table, _i), do: :ets.select_count(table, @filter))
+
   defp large_scenarios do
     for {name, ours, theirs} <- [
           {"insert a new object and delete_object it", &__MODULE__.turn/2,
@@ -53,7 +59,8 @@ defmodule Offheap.Bench.Scenarios.StoreBag do
           {"insert an object that is there", &__MODULE__.again/2, &__MODULE__.ets_again/2},
           {"delete_object of any and insert it again", &__MODULE__.delete/2,
            &__MODULE__.ets_delete/2},
-          {"lookup of all", &__MODULE__.lookup/2, &__MODULE__.ets_lookup/2}
+          {"lookup of all", &__MODULE__.lookup/2, &__MODULE__.ets_lookup/2},
+          {"select_count 1 in 100", &__MODULE__.count/2, &__MODULE__.ets_count/2}
         ] do
       %{
         component: "store bag",
@@ -120,7 +127,8 @@ defmodule Offheap.Bench.Scenarios.StoreBag do
       for {name, ours, theirs} <- [
             {"lookup", &__MODULE__.small_lookup/2, &__MODULE__.ets_small_lookup/2},
             {"insert a fourth and delete_object it", &__MODULE__.small_turn/2,
-             &__MODULE__.ets_small_turn/2}
+             &__MODULE__.ets_small_turn/2},
+            {"select_count 1 in 100", &__MODULE__.count/2, &__MODULE__.ets_count/2}
           ] do
         %{
           component: "store bag",

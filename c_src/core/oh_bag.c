@@ -592,8 +592,13 @@ static uint32_t sort_entries(const oh_bag_t *b, oh_entry_t *entries, uint32_t co
     return kept;
 }
 
+static void prefetch_body(const body_t *body) {
+    __builtin_prefetch(body);
+    __builtin_prefetch((const void *)body->object);
+}
+
 /* Bodies lie anywhere: let so many come at once. */
-#define SCAN_AHEAD 8
+#define SCAN_AHEAD 16
 
 oh_status_t oh_bag_scan(oh_bag_t *b, oh_position_t *position, oh_entry_t *scratch,
                         oh_bag_object_t *objects, uint32_t room, uint32_t *count) {
@@ -611,7 +616,7 @@ oh_status_t oh_bag_scan(oh_bag_t *b, oh_position_t *position, oh_entry_t *scratc
     entries = sort_entries(b, scratch, entries, (uint32_t)*position);
     for (uint32_t i = 0; i < entries; i++) {
         if (i + SCAN_AHEAD < entries)
-            __builtin_prefetch((const void *)(uintptr_t)scratch[i + SCAN_AHEAD].value);
+            prefetch_body((const body_t *)(uintptr_t)scratch[i + SCAN_AHEAD].value);
         for (const body_t *body = (const body_t *)(uintptr_t)scratch[i].value; body != NULL;
              body = body->twin) {
             if (*count == room)

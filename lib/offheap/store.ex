@@ -930,7 +930,7 @@ defmodule Offheap.Store do
 
   @doc """
   Deletes the objects that match with a body whose value is `true`; returns how many. Each is matched and
-  deleted in one instant, the call as a whole is not atomic.
+  deleted in one instant, in a duplicate bag with all that equal it; the call as a whole is not atomic.
 
       iex> store = Offheap.Store.new(:s)
       iex> for i <- 1..5, do: Offheap.Store.put(store, i, i)
@@ -944,7 +944,7 @@ defmodule Offheap.Store do
 
   @doc """
   Replaces each object that matches by what the body makes of it, in one instant; returns how many. Raises
-  `ArgumentError` unless the specification shows that every body keeps the object's key.
+  `ArgumentError` unless the specification shows that every body keeps the object's key, and for bags.
 
       iex> store = Offheap.Store.new(:s)
       iex> Offheap.Store.insert(store, [{:a, 1}, {:b, 2}])

@@ -97,13 +97,13 @@ typedef struct {
 } oh_bag_object_t;
 
 /*
- * Copies a part of the objects, each once however many equal ones there are: those at *position and
- * beyond, by ascending places, and moves *position on. Places depend on the objects alone, so a scan
- * that stopped in the midst of a part goes on, later, from the place of what comes next, and each
- * object that is there throughout comes once. A bag that never had some tens of objects is given as
- * a whole, all at place 0, and nothing of it beyond. OH_LIMIT: they are more than room. scratch has
- * room entries. Some 30 us for a thousand objects. The writer calls; nothing may have been added
- * since the last commit.
+ * Copies a part of the objects, each once however many equal ones there are: those at *position
+ * and beyond, by ascending places, and moves *position on. Places depend on the objects alone, so a
+ * scan that stopped in the midst of a part goes on, later, from the place of what comes next, and
+ * each object that is there throughout comes once. A bag that never had some tens of objects is
+ * given as a whole, all at place 0, and nothing of it beyond. OH_LIMIT: they are more than room.
+ * scratch has room entries. Some 30 us for a thousand objects. The writer calls; nothing may have
+ * been added since the last commit.
  */
 oh_status_t oh_bag_scan(oh_bag_t *b, oh_position_t *position, oh_entry_t *scratch,
                         oh_bag_object_t *objects, uint32_t room, uint32_t *count);

@@ -2,9 +2,10 @@
  * The store's select family: one step of a selection, some 0.5 ms, after which Erlang goes on.
  *
  * store_select(Store, MatchSpec | Compiled, Mode, Limit, Position, Keys, Results) first looks up
- * the keys (of a bag: what store_select_left takes), then goes on with the walk from the position (nif_store_cursor.h). Results are a list,
- * the last one first, or a count where Mode is not select. In an ordered set they come in the order
- * of the walk. It returns the results when the walk is at its end, or
+ * the keys (of a bag: what store_select_left takes), then goes on with the walk from the position
+ * (nif_store_cursor.h). Results are a list, the last one first, or a count where Mode is not
+ * select. In an ordered set they come in the order of the walk. It returns the results when the
+ * walk is at its end, or
  *
  *   {Why, Store, Compiled, Limit, Position, Keys, Results}
  *

@@ -73,8 +73,8 @@ store_walk_t store_select_entry(store_select_t *q, const oh_entry_t *entry, bool
 /* The same for the objects of an entry of a bag. If it stops the walk, what is left of them must be
  * kept, and the entry need not be looked at again. */
 store_walk_t store_select_objects(store_select_t *q, const oh_entry_t *entry);
-/* The same for what was kept: {Key, Position}, the objects of a key beyond a place, of which 0 means
- * all; or {'$_', Object, Copies}. */
+/* The same for what was kept: {Key, Position}, the objects of a key from a place on, of which 0
+ * means all; or {'$_', Object, Copies}. */
 store_walk_t store_select_left(store_select_t *q, ERL_NIF_TERM left);
 /* Puts what is left before q->keys. The caller is pinned. */
 void store_select_keep_left(store_select_t *q);

@@ -2,9 +2,9 @@
  * The objects of a selection from a table of type bag or duplicate_bag.
  *
  * Objects come in groups: those of one place in the key's bag (oh_bag.h), mostly one, or all of a
- * key that has few. Between groups a walk is held by the key and the place that comes next. One that
- * stops within a group is held by the objects that are left of it, each with how many equal ones are
- * left.
+ * key that has few. Between groups a walk is held by the key and the place that comes next. One
+ * that stops within a group is held by the objects that are left of it, each with how many equal
+ * ones are left.
  */
 #include "nif_store_index.h"
 #include "nif_store_select.h"
@@ -58,7 +58,8 @@ static store_walk_t give(store_select_t *q, oh_bag_object_t *object, ERL_NIF_TER
     return object->copies > 0 ? STOP_MORE : GO_ON;
 }
 
-/* Matches an object and does with it what the mode says; object->copies becomes how many are left. */
+/* Matches an object and does with it what the mode says; object->copies becomes how many are
+ * left. */
 static store_walk_t take_object(store_select_t *q, oh_bag_object_t *object) {
     ERL_NIF_TERM value;
     match_outcome_t outcome = store_select_match(q, &object->entry, &value);

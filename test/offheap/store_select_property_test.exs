@@ -118,11 +118,15 @@ defmodule Offheap.StoreSelectPropertyTest do
   defp matches?(object, spec),
     do: :ets.match_spec_run([object], :ets.match_spec_compile(spec)) != []
 
-  # Seeds the draw of specifications. Every other bag has many objects a key, and equal ones.
+  # Seeds the draw of specifications. Every other bag has many objects a key, and equal ones. Before OTP 27, -0.0 is
+  # 0.0, and the library keeps one of several equal objects.
+  defp input_for(:duplicate_bag, {objects, terms, seed}),
+    do: input_for(:many, {Enum.reject(objects, &negative_zero?/1), terms, seed})
+
   defp input_for(type, {objects, terms, _} = input) do
     MatchSpecGenerator.seed(input)
 
-    if type in [:bag, :duplicate_bag] and :rand.uniform(2) == 1 do
+    if type in [:bag, :many] and :rand.uniform(2) == 1 do
       many =
         for object <- objects, tuple_size(object) > 0, i <- 1..8 do
           key = if :rand.uniform(4) == 1, do: elem(object, 0), else: :key
@@ -134,6 +138,9 @@ defmodule Offheap.StoreSelectPropertyTest do
       input
     end
   end
+
+  defp negative_zero?(object),
+    do: :binary.match(:erlang.term_to_binary(object), <<?F, 0x8000000000000000::64>>) != :nomatch
 
   # Half of the specifications compare the key with some that there are, so that a part of an ordered set matches.
   defp match_spec({objects, _, _} = input) do

@@ -51,9 +51,24 @@ static step_t get_spec(store_select_t *q) {
     return step;
 }
 
-static step_t begin(store_select_t *q) {
-    ErlNifEnv *env = q->env;
+/* What the end of a step looks at, however far the step came. */
+static void init(store_select_t *q, ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
+    q->env = env;
+    q->argv = argv;
+    q->spec = NULL;
+    q->spec_keys = false;
+    q->key = 0;
+    q->taken = 0;
+    q->count = 0;
+    q->cursor.entries = NULL;
+    q->bag.many = NULL;
+    q->bag.scratch = NULL;
+    q->bag.room = 0;
+}
+
+static step_t begin(store_select_t *q, ErlNifEnv *env, const ERL_NIF_TERM argv[]) {
     bool dirty = nif_on_dirty_cpu();
+    init(q, env, argv);
     if (!get_mode(q->argv[2], &q->mode) ||
         !store_get(env, q->argv[0], q->mode <= MODE_COUNT ? STORE_READ : STORE_WRITE, &q->store) ||
         (q->mode == MODE_REPLACE && store_is_bag(q->store)) ||
@@ -263,18 +278,7 @@ static ERL_NIF_TERM select_step(store_select_t *q, store_fun_t *fun, int argc) {
 /* store_select(Store, MatchSpec | Compiled, Mode, Limit, Position, Keys, Results) */
 ERL_NIF_TERM nif_store_select(ErlNifEnv *env, int argc, const ERL_NIF_TERM argv[]) {
     store_select_t q;
-    q.env = env;
-    q.argv = argv;
-    q.spec = NULL;
-    q.spec_keys = false;
-    q.key = 0;
-    q.taken = 0;
-    q.count = 0;
-    q.cursor.entries = NULL;
-    q.bag.many = NULL;
-    q.bag.scratch = NULL;
-    q.bag.room = 0;
-    step_t step = begin(&q);
+    step_t step = begin(&q, env, argv);
     ERL_NIF_TERM result = step == STEP_OK ? select_step(&q, nif_store_select, argc)
                                           : store_end(env, step, nif_store_select, argc, argv);
     store_cursor_close(&q.cursor);

@@ -245,8 +245,6 @@ defmodule Offheap.StoreOracle do
   end
 
   # Ordered sets have none yet; of a duplicate bag, ETS replaces objects.
-  defp selection(:ordered_set, _key), do: traversal()
-
   defp selection(type, key) do
     writes =
       if type == :duplicate_bag, do: [:select_delete], else: [:select_delete, :select_replace]

@@ -47,14 +47,29 @@ format_c() { clang-format --dry-run -Werror $c_files; }
 check_scripts() { shellcheck $scripts; }
 dialyzer() { elixir test/dialyzer.exs _build/dev/lib/offheap/ebin; }
 
-tidy_c() {
+# C_FLAGS: what all C files are compiled with, whichever layer they are of.
+c_flags() {
     erts=$(erl -noshell -eval 'io:format("~ts/usr/include", [code:root_dir()]), halt().')
     ei=$(erl -noshell -eval 'io:format("~ts/include", [code:lib_dir(erl_interface)]), halt().')
-    flags="-std=gnu11 -Wall -Wextra -pthread $(pkg-config --cflags libsodium) -Ic_src/include"
-    flags="$flags -I${ERTS_INCLUDE_DIR:-$erts} -I${ERL_EI_INCLUDE_DIR:-$ei}"
+    C_FLAGS="-std=gnu11 -Wall -Wextra -pthread $(pkg-config --cflags libsodium) -Ic_src/include"
+    C_FLAGS="$C_FLAGS -I${ERTS_INCLUDE_DIR:-$erts} -I${ERL_EI_INCLUDE_DIR:-$ei}"
+    export C_FLAGS
+}
+
+tidy_c() {
+    c_flags
     # shellcheck disable=SC2016 # it is for the inner shell
-    printf '%s\n' "$own_c" | FLAGS=$flags xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 4 \
-        sh -c 'clang-tidy --quiet "$@" -- $FLAGS 2>/dev/null' tidy
+    printf '%s\n' "$own_c" | xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 4 \
+        sh -c 'clang-tidy --quiet "$@" -- $C_FLAGS 2>/dev/null' tidy
+}
+
+# As macOS would see it, but for its headers: see not_linux.h.
+compile_elsewhere() {
+    c_flags
+    # shellcheck disable=SC2016 # it is for the inner shell
+    printf '%s\n' "$own_c" | grep '^c_src/' | xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 20 \
+        sh -c 'clang $C_FLAGS -Werror -Wno-macro-redefined -D_GNU_SOURCE -U__linux__ -D__APPLE__ \
+            -include test/not_linux.h -fsyntax-only "$@"' clang
 }
 
 cppcheck_c() {
@@ -72,16 +87,17 @@ run() {
     format) step "mix format" format_elixir 1.14. elixir --short-version &&
         step "clang-format" format_c "version 14." clang-format --version ;;
     shellcheck) step "shellcheck" check_scripts "version: 0.9." shellcheck --version ;;
+    portable) step "the C compiles where nothing of Linux is there" compile_elsewhere ;;
     cppcheck) step "cppcheck" cppcheck_c "Cppcheck 2.10" cppcheck --version ;;
     tidy) step "clang-tidy" tidy_c "version 14." clang-tidy --version ;;
     *)
-        echo "lint: steps are compile format shellcheck cppcheck tidy dialyzer" >&2
+        echo "lint: steps are compile format shellcheck portable cppcheck tidy dialyzer" >&2
         exit 1
         ;;
     esac
 }
 
-[ $# -gt 0 ] || set -- format shellcheck compile dialyzer cppcheck tidy
+[ $# -gt 0 ] || set -- format shellcheck compile dialyzer portable cppcheck tidy
 for name in "$@"; do
     run "$name"
 done

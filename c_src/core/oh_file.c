@@ -227,14 +227,19 @@ static oh_status_t outcome(int result, int *error_number) {
     return OH_ERRNO;
 }
 
+static int sync_once(int fd, bool data_only) {
+#if defined(__APPLE__)
+    (void)data_only;
+    return fsync(fd);
+#else
+    return data_only ? fdatasync(fd) : fsync(fd);
+#endif
+}
+
 oh_status_t oh_file_sync(oh_file_t *file, bool data_only, int *error_number) {
     int result;
     do
-#if defined(__APPLE__)
-        result = (void)data_only, fsync(file->fd);
-#else
-        result = data_only ? fdatasync(file->fd) : fsync(file->fd);
-#endif
+        result = sync_once(file->fd, data_only);
     while (result != 0 && errno == EINTR);
     return outcome(result, error_number);
 }

@@ -2,6 +2,8 @@
 # call, and the targets for people.
 #
 #   make            build the NIF library and the port program into priv/ (or $MIX_APP_PATH/priv)
+#   make static     priv/offheap_nif.a, to be linked into an emulator (configure
+#                   --enable-static-nifs=.../offheap_nif.a); libsodium comes with the emulator's LIBS
 #   make demo       install what is missing, build, run the inventory of a file tree
 #   make test       install what is missing, build, run every test
 #   make lint       formats, warnings, analysers alone
@@ -11,8 +13,9 @@
 #   make scaling    what an operation costs as tables grow, beside ETS
 #   make instructions   the core's hot paths in instructions, against those kept
 #
-# Honoured: CC CFLAGS LDFLAGS CROSSCOMPILE MIX_APP_PATH ERTS_INCLUDE_DIR ERL_EI_INCLUDE_DIR
-# ERL_EI_LIBDIR.
+# Honoured: CC AR CFLAGS CPPFLAGS LDFLAGS CROSSCOMPILE MIX_APP_PATH ERTS_INCLUDE_DIR
+# ERL_EI_INCLUDE_DIR ERL_EI_LIBDIR PKG_CONFIG, and pkg-config's own variables. With them set, as
+# Nerves does, nothing is asked of the machine that builds.
 
 ifdef MIX_APP_PATH
 PRIV := $(MIX_APP_PATH)/priv
@@ -25,6 +28,9 @@ endif
 ifeq ($(origin CC),default)
 CC := $(if $(CROSSCOMPILE),$(CROSSCOMPILE)-gcc,cc)
 endif
+ifeq ($(origin AR),default)
+AR := $(if $(CROSSCOMPILE),$(CROSSCOMPILE)-ar,ar)
+endif
 PKG_CONFIG ?= pkg-config
 CFLAGS     ?= -O2 -g
 SHELL      := /bin/sh
@@ -36,8 +42,9 @@ ERTS_INCLUDE_DIR   ?= $(call erl_path,filename:join([code:root_dir(), "usr", "in
 ERL_EI_INCLUDE_DIR ?= $(call erl_path,code:lib_dir(erl_interface, include))
 ERL_EI_LIBDIR      ?= $(call erl_path,code:lib_dir(erl_interface, lib))
 
-OS := $(shell uname -s)
-ifeq ($(OS),Darwin)
+# What is built for, which need not be what builds.
+TARGET := $(shell $(CC) -dumpmachine 2>/dev/null || uname -s | tr A-Z a-z)
+ifneq ($(findstring darwin,$(TARGET)),)
 SHARED := -bundle -undefined dynamic_lookup
 else
 # nodelete: see upgrade in nif_main.c.
@@ -57,8 +64,10 @@ CORE_OBJ := $(CORE_SRC:%.c=$(OBJ)/%.o)
 NIF_OBJ  := $(NIF_SRC:%.c=$(OBJ)/%.o)
 PORT_OBJ := $(PORT_SRC:%.c=$(OBJ)/%.o)
 
-NIF_LIB  := $(PRIV)/offheap_nif.so
-PORT_BIN := $(PRIV)/offheap_port
+NIF_LIB     := $(PRIV)/offheap_nif.so
+NIF_ARCHIVE := $(PRIV)/offheap_nif.a
+STATIC_OBJ  := $(OBJ)/static/nif_main.o
+PORT_BIN    := $(PRIV)/offheap_port
 
 .PHONY: native
 native: headers $(NIF_LIB) $(PORT_BIN)
@@ -79,6 +88,20 @@ $(NIF_LIB): $(CORE_OBJ) $(NIF_OBJ)
 	$(CC) $(CFLAGS) $(SHARED) -o $@.new $^ $(LDFLAGS) $(SODIUM_LIBS) -pthread -lm -ldl
 	@mv $@.new $@
 
+# As the library, but that its entry has the name which the emulator's table of static NIFs gives it.
+.PHONY: static
+static: headers $(NIF_ARCHIVE)
+
+$(NIF_ARCHIVE): $(CORE_OBJ) $(filter-out %/nif_main.o,$(NIF_OBJ)) $(STATIC_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(STATIC_OBJ): c_src/nif/nif_main.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -I$(ERTS_INCLUDE_DIR) \
+	    -DSTATIC_ERLANG_NIF_LIBNAME=offheap_nif -MMD -MP -c -o $@ $<
+
 $(PORT_BIN): $(CORE_OBJ) $(PORT_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@.new $^ $(LDFLAGS) -L$(ERL_EI_LIBDIR) -lei $(SODIUM_LIBS) -pthread -lm -ldl
@@ -96,11 +119,11 @@ $(OBJ)/c_src/port/%.o: c_src/port/%.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(SODIUM_CFLAGS) -I$(ERL_EI_INCLUDE_DIR) -MMD -MP -c -o $@ $<
 
--include $(CORE_OBJ:.o=.d) $(NIF_OBJ:.o=.d) $(PORT_OBJ:.o=.d)
+-include $(CORE_OBJ:.o=.d) $(NIF_OBJ:.o=.d) $(PORT_OBJ:.o=.d) $(STATIC_OBJ:.o=.d)
 
 .PHONY: clean
 clean:
-	rm -rf _build $(NIF_LIB) $(PORT_BIN)
+	rm -rf _build $(NIF_LIB) $(NIF_ARCHIVE) $(PORT_BIN)
 
 include test/c/check.mk
 include people.mk

@@ -224,6 +224,74 @@ builds_with() {
 builds_with_gcc() { builds_with gcc; }
 builds_with_clang() { builds_with clang; }
 
+# The archive holds all of the library: an emulator that has it linked in would call its entry as the
+# shared object here does, which is then loaded.
+builds_static() {
+    make -C "$top" static MIX_APP_PATH="$work/static" CFLAGS="-O2 -Werror"
+    cd "$work/static"
+    cat >entry.c <<END
+#include <erl_nif.h>
+ErlNifEntry *offheap_nif_nif_init(void);
+ErlNifEntry *nif_init(void);
+ErlNifEntry *nif_init(void) {
+    return offheap_nif_nif_init();
+}
+END
+    include=$(erl -noshell -eval 'io:format("~ts/usr/include", [code:root_dir()]), halt().')
+    # shellcheck disable=SC2046 # a list of words
+    gcc -fPIC -shared -I"$include" -o entry.so entry.c priv/offheap_nif.a -Wl,-z,nodelete \
+        $(pkg-config --libs libsodium) -pthread -lm -ldl
+    erl -noshell -pa "$work"/rebar_git/_build/default/lib/*/ebin -offheap nif_library '"./entry"' -eval '
+        Ref = offheap_atomics:new(2, []),
+        offheap_atomics:add(Ref, 2, 42),
+        io:format("static: ~w~n", [offheap_atomics:to_list(Ref)]),
+        halt().' | expect 'static: [0,42]'
+}
+
+# A toolchain for another machine that only notes what it is told, and an Erlang that must not be asked.
+make_toolchain() {
+    rm -rf "$work/cross"
+    mkdir -p "$work/cross/bin" "$work/cross/erts" "$work/cross/ei" "$work/cross/pc"
+    touch "$work/cross/erts/erl_nif.h" "$work/cross/ei/ei.h"
+    cat >"$work/cross/bin/other-gcc" <<END
+#!/bin/sh
+if [ "\$1" = -dumpmachine ]; then echo $1; exit; fi
+echo "\$0 \$*" >>"$work/cross/said"
+while [ "\$1" != -o ]; do shift; done
+: >"\$2"
+END
+    printf '#!/bin/sh\necho asked >>"%s"\n' "$work/cross/asked" >"$work/cross/bin/erl"
+    chmod +x "$work/cross/bin/"*
+    printf '%s\n' 'Name: libsodium' 'Description: for another machine' 'Version: 1' \
+        'Cflags: -I/opt/sodium/include' 'Libs: -L/opt/sodium/lib -lsodium' >"$work/cross/pc/libsodium.pc"
+}
+
+build_cross() {
+    cd "$top"
+    PATH="$work/cross/bin:$PATH" PKG_CONFIG_LIBDIR="$work/cross/pc" PKG_CONFIG_SYSROOT_DIR=/sysroot \
+        CROSSCOMPILE=other CFLAGS=-Os LDFLAGS=-L/sysroot/lib ERTS_INCLUDE_DIR="$work/cross/erts" \
+        ERL_EI_INCLUDE_DIR="$work/cross/ei" ERL_EI_LIBDIR=/sysroot/ei \
+        make native MIX_APP_PATH="$work/cross/out"
+    [ ! -e "$work/cross/asked" ]
+    # Nothing but the toolchain ran: each file that it was told of is empty.
+    [ -z "$(find "$work/cross/out" -type f -size +0)" ]
+}
+
+cross_linux() {
+    make_toolchain armv7-nerves-linux-gnueabihf
+    build_cross
+    grep -e ' -c .*nif_main.c' "$work/cross/said" |
+        grep -e " -Os .*-I/sysroot/opt/sodium/include -I$work/cross/erts"
+    grep -e ' -shared .*offheap_nif[.]so.* -L/sysroot/lib .*-L/sysroot/opt/sodium/lib' "$work/cross/said"
+    grep -e 'offheap_port.* -L/sysroot/ei -lei' "$work/cross/said"
+}
+
+cross_darwin() {
+    make_toolchain aarch64-apple-darwin23
+    build_cross
+    grep -e ' -bundle -undefined dynamic_lookup .*offheap_nif.so' "$work/cross/said"
+}
+
 # missing VARIABLE=VALUE TEXT: the build fails, and all it says is one line with TEXT and a package.
 missing() {
     if make --silent -C "$top" native MIX_APP_PATH="$work/missing" "$1" >"$work/said" 2>&1; then
@@ -250,6 +318,9 @@ step "a fresh rebar3 project with Offheap from git compiles and runs, without El
 step "a rebar3 project with Offheap as a checkout compiles and runs, without Elixir" rebar_checkout
 step "gcc builds without a warning" builds_with_gcc
 step "clang builds without a warning" builds_with_clang
+step "the archive for static linking is whole" builds_static
+step "a cross build for Linux takes the toolchain and the folders it is given, and asks no Erlang" cross_linux
+step "a cross build for macOS links a bundle" cross_darwin
 step "a missing libsodium is named in one line" missing_libsodium
 step "a missing erl_nif.h is named in one line" missing_nif_header
 step "a missing ei.h is named in one line" missing_ei_header

@@ -196,7 +196,7 @@ defmodule Offheap.FileTest do
 
         for count <- [1023, 1024, 1025, 5000] do
           buffer = lease(pool, 10_000, :binary.copy("x", 10_000))
-          ranges = for i <- (count - 1)..0, do: {buffer, 2 * i, 2}
+          ranges = for i <- (count - 1)..0//-1, do: {buffer, 2 * i, 2}
           assert Offheap.File.readv(file, 0, ranges, unquote(opts)) == {:ok, 2 * count}
 
           pairs = for <<pair::binary-2 <- binary_part(bytes, 0, 2 * count)>>, do: pair

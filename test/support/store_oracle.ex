@@ -119,13 +119,18 @@ defmodule Offheap.StoreOracle do
     end
   end
 
-  # ETS of OTP 27 takes what lies behind a default that is too short for the key.
+  # Of a default that is too short for the key, ETS of OTP 27 takes what lies behind it, and that of OTP 29
+  # refuses it also where the key is there and the default is not needed.
   if function_exported?(:ets, :update_element, 4) do
-    defp call({:ets, _, table} = state, :update_element, [key, _elements, default] = args)
+    defp call({:ets, _, table} = state, :update_element, [key, elements, default] = args)
          when is_tuple(default) do
       short = tuple_size(default) < :ets.info(table, :keypos)
-      if short and not :ets.member(table, key), do: :erlang.error(:badarg)
-      call_as_it_is(state, :update_element, args)
+
+      cond do
+        not short -> call_as_it_is(state, :update_element, args)
+        :ets.member(table, key) -> call_as_it_is(state, :update_element, [key, elements])
+        true -> :erlang.error(:badarg)
+      end
     end
   end
 

@@ -157,8 +157,12 @@ defmodule Mix.Tasks.Offheap.Top do
 
   defp keys(parent) do
     case IO.getn("", 1) do
-      key when is_binary(key) -> send(parent, {:key, key}) && keys(parent)
-      _ -> send(parent, {:key, "q"})
+      key when is_binary(key) ->
+        send(parent, {:key, key})
+        keys(parent)
+
+      _ ->
+        send(parent, {:key, "q"})
     end
   end
 

@@ -2,9 +2,10 @@
 #
 # The pool's peer is a plain port to the same worker program, owned by the measuring process: no other
 # process in between, no limit, no monitor, no restart. At greater depths it keeps as many requests in
-# flight as the pool does. The lanes' peer is :crypto.hash(:blake2b, ..): the same compression function
-# with a longer digest. The peer of bytes that cross in shared memory is the same pool with
-# shared: false, whose way is the pipe: a binary in, a binary out, nothing copied but by the pipe.
+# flight as the pool does. Depth 64 is compared with depth 1 too, and with a port that a pool process hands to
+# one caller at a time, as NimblePool does. The lanes' peer is :crypto.hash(:blake2b, ..): the same
+# compression function with a longer digest. The peer of bytes that cross in shared memory is the same
+# pool with shared: false, whose way is the pipe: a binary in, a binary out, nothing copied but by the pipe.
 defmodule Offheap.Bench.Scenarios.Ports do
   use Offheap.Bench
   alias Offheap.{Buffer, Jobs, Pool, PortPool}
@@ -72,11 +73,61 @@ defmodule Offheap.Bench.Scenarios.Ports do
 
   defloop(piped({pool, data}, _i), do: {:ok, _} = PortPool.call(pool, :echo, data, []))
 
+  # A port that is checked out for each request: the pool process makes the caller its owner, and gets it
+  # back.
+  defmodule OneAtATime do
+    use GenServer
+
+    def start_link(executable), do: GenServer.start_link(__MODULE__, executable)
+
+    def echo(pool, data) do
+      port = GenServer.call(pool, :checkout, :infinity)
+      Port.command(port, :erlang.term_to_binary({1, :echo, data}))
+
+      receive do
+        {^port, {:data, reply}} ->
+          true = Port.connect(port, pool)
+          Process.unlink(port)
+          GenServer.cast(pool, :checkin)
+          {1, :ok, ^data} = :erlang.binary_to_term(reply)
+      end
+    end
+
+    @impl true
+    def init(executable) do
+      port = Port.open({:spawn_executable, executable}, [:binary, :exit_status, packet: 4])
+      {:ok, {port, false, :queue.new()}}
+    end
+
+    @impl true
+    def handle_call(:checkout, from, {port, false, waiting}), do: hand_out(port, from, waiting)
+
+    def handle_call(:checkout, from, {port, true, w}),
+      do: {:noreply, {port, true, :queue.in(from, w)}}
+
+    @impl true
+    def handle_cast(:checkin, {port, true, waiting}) do
+      case :queue.out(waiting) do
+        {{:value, from}, rest} -> hand_out(port, from, rest)
+        {:empty, _} -> {:noreply, {port, false, waiting}}
+      end
+    end
+
+    defp hand_out(port, {caller, _} = from, waiting) do
+      Port.connect(port, caller)
+      Process.unlink(port)
+      GenServer.reply(from, port)
+      {:noreply, {port, true, waiting}}
+    end
+  end
+
+  defloop(one_at_a_time(pool, _i), do: OneAtATime.echo(pool, @data))
+
   defloop(hash({data, lane}, _i), do: {:ok, _} = Jobs.run(:blake2b, data, lane: lane))
   defloop(hash_auto({data, _lane}, _i), do: {:ok, _} = Jobs.run(:blake2b, data))
   defloop(crypto_hash({data, _lane}, _i), do: :crypto.hash(:blake2b, data))
 
-  def scenarios, do: round_trips() ++ shared_memory() ++ lanes()
+  def scenarios, do: round_trips() ++ depth_64() ++ shared_memory() ++ lanes()
 
   defp executable do
     Path.join(Path.dirname(to_string(:offheap_nif.library_path())), "offheap_port")
@@ -133,6 +184,40 @@ defmodule Offheap.Bench.Scenarios.Ports do
         end
       }
     end
+  end
+
+  defp depth_64 do
+    start = fn -> PortPool.start_link(size: 1) |> elem(1) end
+
+    [
+      %{
+        component: "ports",
+        name: "echo of 16 bytes, depth 64",
+        peer: "the same pool, depth 1",
+        ours: &__MODULE__.pipeline/2,
+        theirs: &__MODULE__.call/2,
+        setup: fn ->
+          pool = start.()
+          {{pool, 64}, {pool, 1}}
+        end,
+        teardown: fn {{pool, _}, _} -> PortPool.stop(pool) end
+      },
+      %{
+        component: "ports",
+        name: "echo of 16 bytes, depth 64",
+        peer: "a port checked out by turns",
+        ours: &__MODULE__.pipeline/2,
+        theirs: &__MODULE__.one_at_a_time/2,
+        setup: fn ->
+          {:ok, other} = OneAtATime.start_link(executable())
+          {{start.(), 64}, other}
+        end,
+        teardown: fn {{pool, _}, other} ->
+          PortPool.stop(pool)
+          GenServer.stop(other)
+        end
+      }
+    ]
   end
 
   defp lanes do

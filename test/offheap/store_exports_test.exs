@@ -48,6 +48,17 @@ defmodule Offheap.StoreExportsTest do
     assert Enum.uniq(known) -- (exports(:offheap_store) ++ @internal) == []
   end
 
+  test "every function of ets stands in a test of the store" do
+    files =
+      Path.wildcard("test/offheap/store_*_test.exs") -- ["test/offheap/store_exports_test.exs"]
+
+    texts = for file <- ["test/support/store_oracle.ex" | files], do: File.read!(file)
+
+    for {name, _} <- exports(:ets) -- @internal do
+      assert Enum.any?(texts, &(&1 =~ ~r/[:.]#{name}\b/)), "no test of #{name}"
+    end
+  end
+
   test "Offheap.Store has every function of offheap_store, or its like under Elixir's name" do
     ours = exports(Offheap.Store)
     missing = exports(:offheap_store) -- ours

@@ -37,7 +37,7 @@ defmodule Offheap.TermGenerator do
     )
   end
 
-  @doc "A term without parts; rarely a large one."
+  @doc "A term without parts that are drawn; rarely a large one."
   def leaf do
     weighted_union([
       {6, number()},
@@ -50,7 +50,7 @@ defmodule Offheap.TermGenerator do
       {1, exactly({})},
       {1, exactly(%{})},
       {1, big_binary()},
-      {1, large_map()}
+      {1, oneof([large_map(), long_list(), wide_tuple(), bit_slice()])}
     ])
   end
 
@@ -104,6 +104,36 @@ defmodule Offheap.TermGenerator do
   defp slice do
     whole = :binary.copy("0123456789", 30)
     bind(:proper_types.integer(0, 200), fn at -> exactly(binary_part(whole, at, 100)) end, false)
+  end
+
+  # A part of a binary that neither begins nor ends at a byte.
+  defp bit_slice do
+    whole = :binary.copy(<<0xA5, 0x5A, 0xFF>>, 100)
+
+    bind(
+      {:proper_types.integer(0, 30), :proper_types.integer(0, 700)},
+      fn {at, size} ->
+        <<_::size(at), part::bitstring-size(size), _::bitstring>> = whole
+        exactly(part)
+      end,
+      false
+    )
+  end
+
+  # What the store keeps as words has up to 6 elements as a key, up to 14 as a value.
+  defp wide_tuple do
+    bind(
+      {:proper_types.integer(5, 17), oneof([1, :a, "word", 1 <<< 70, 0.0, -0.0])},
+      fn {size, last} ->
+        exactly(List.to_tuple(Enum.to_list(2..size) ++ [last]))
+      end,
+      false
+    )
+  end
+
+  # Terms beyond 512 words have an environment of their own.
+  defp long_list do
+    bind(:proper_types.integer(245, 265), &exactly(Enum.to_list(1..&1)), false)
   end
 
   @doc "A binary of more than 4 KiB, made of few distinct contents."

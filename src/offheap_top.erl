@@ -37,7 +37,7 @@ snapshot(OlderThanMs) ->
       otp_release => list_to_binary(erlang:system_info(otp_release)),
       time_ms => erlang:system_time(millisecond),
       uptime_ms => element(1, erlang:statistics(wall_clock)),
-      memory => maps:from_list(erlang:memory()),
+      memory => memory(),
       info => Info,
       stores => stores(Tables),
       pools => [Pool#{name => Name, oldest_ms => oldest(Leases)} || {Name, Pool, Leases} <- Looked],
@@ -45,6 +45,12 @@ snapshot(OlderThanMs) ->
       old_leases_count => length(Old),
       older_than_ms => OlderThanMs,
       jobs => offheap_jobs:stats()}.
+
+%% Nothing where the emulator keeps no account, as with the flag +Mea min.
+memory() ->
+    try maps:from_list(erlang:memory())
+    catch error:notsup -> #{}
+    end.
 
 oldest([]) -> none;
 oldest(Leases) -> lists:max([Age || #{age_ms := Age} <- Leases]).

@@ -12,9 +12,9 @@ defmodule Offheap.Top do
 
   @typedoc """
   What was seen. `:info` is `Offheap.info/0`, `:jobs` `Offheap.Jobs.stats/0` and `:memory`
-  `:erlang.memory/0` of the node; `:pools` are as `Offheap.Pool.info/1` tells, with `:name` and
-  `:oldest_ms`, the age of the oldest lease. Owners are texts. Of old leases the oldest 100 are listed, all
-  are counted.
+  `:erlang.memory/0` of the node, or empty where the emulator keeps no such account (`+Mea min`); `:pools`
+  are as `Offheap.Pool.info/1` tells, with `:name` and `:oldest_ms`, the age of the oldest lease. Owners are
+  texts. Of old leases the oldest 100 are listed, all are counted.
   """
   @type snapshot :: %{
           node: node(),
@@ -143,11 +143,17 @@ defmodule Offheap.Top do
         "up #{duration(snapshot.uptime_ms)}, #{clock(snapshot.time_ms)} UTC",
       "memory  offheap #{bytes(info.bytes)}: stores #{bytes(info.stores.bytes)}, " <>
         "pools #{bytes(info.pools.bytes)}, retired #{bytes(info.retired_bytes)}",
-      "        OTP #{bytes(memory.total)}: processes #{bytes(memory.processes)}, " <>
-        "system #{bytes(memory.system)}, binary #{bytes(memory.binary)}, ets #{bytes(memory.ets)}",
+      "        OTP " <> otp_memory(memory),
       "handles " <> if(handles == [], do: "none", else: Enum.join(handles, ", "))
     ]
   end
+
+  defp otp_memory(%{total: total} = memory) do
+    "#{bytes(total)}: processes #{bytes(memory.processes)}, " <>
+      "system #{bytes(memory.system)}, binary #{bytes(memory.binary)}, ets #{bytes(memory.ets)}"
+  end
+
+  defp otp_memory(_none), do: "not counted"
 
   defp lanes(%{jobs: jobs} = snapshot, previous) do
     head =

@@ -82,6 +82,10 @@ defmodule Offheap.TopTest do
              ] = lines(sample())
     end
 
+    test "says so where the emulator does not count its memory" do
+      assert "        OTP not counted" in lines(sample(%{memory: %{}}))
+    end
+
     test "lists tables, the largest first" do
       assert [title, large, small] =
                sample() |> lines() |> Enum.drop_while(&(not (&1 =~ "STORES"))) |> Enum.take(3)

@@ -1,7 +1,11 @@
 defmodule Offheap.MixProject do
   use Mix.Project
 
+  @outputs ["offheap_nif.so", "offheap_port"]
+
   def project do
+    remove_plain_output()
+
     [
       app: :offheap,
       version: "0.1.0",
@@ -39,6 +43,12 @@ defmodule Offheap.MixProject do
         ~w(lib src c_src/core c_src/nif c_src/port c_src/include Makefile people.mk test/c/check.mk
            mix.exs rebar.config .formatter.exs README.md CHANGELOG.md LICENSE)
     ]
+  end
+
+  # What a plain make left in the source's priv: Mix would copy it over the build's, at every call and in place, under
+  # VMs that run it. rebar3, which uses it, makes it again.
+  defp remove_plain_output do
+    for file <- @outputs, do: File.rm(Path.join([__DIR__, "priv", file]))
   end
 
   # In the order of the table of contents.
@@ -119,10 +129,6 @@ defmodule Mix.Tasks.Compile.OffheapNative do
     priv = Path.join(app_path, "priv")
     if match?({:ok, _}, File.read_link(priv)), do: File.rm!(priv)
     File.mkdir_p!(priv)
-    # Mix also copies over it what a plain make left in the source's, older or not.
-    for file <- @outputs, File.regular?(Path.join([__DIR__, "priv", file])) do
-      File.rm(Path.join(priv, file))
-    end
 
     env = [
       {"MIX_APP_PATH", app_path},

@@ -117,7 +117,8 @@ mix_ignores_stray_output() {
     cd "$work/mix_app"
     without_hex mix deps.compile --force offheap
     without_hex mix run -e 'App.run()' | expect 'app: [seen: {42, 32}]'
-    rm "$work/offheap/priv/offheap_nif.so"
+    # Else Mix would write it into the build's at each call, under VMs that run it.
+    [ ! -e "$work/offheap/priv/offheap_nif.so" ]
 }
 
 mix_source_is_untouched() {

@@ -39,7 +39,7 @@ is_on(#pool{load = Load, size = Size}) ->
 refused(#pool{load = Load, size = Size}) ->
     offheap_atomics:put(Load, Size + 2, erlang:monotonic_time(millisecond) + ?REFUSED_MS).
 
-%% Whether all buffers that Args has can cross, if there are any; for the choice of a lane.
+%% Whether Args has a buffer that cannot cross: then the work is for a lane in the VM.
 -spec stays(term()) -> boolean().
 stays(Args) ->
     lists:any(fun(Value) -> is_buffer(Value) andalso not offheap_nif:buffer_is_shared(Value) end,

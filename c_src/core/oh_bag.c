@@ -106,19 +106,11 @@ bool oh_item_is_object(const oh_term_ops_t *ops, const oh_item_t *item, const oh
 }
 
 static void get_object(const body_t *body, oh_entry_t *entry) {
-    *entry = (oh_entry_t){.form = (oh_form_t)body->form};
-    if (body->form == OH_FORM_CELL) {
-        entry->cell = (const oh_cell_t *)(const void *)body->object;
-        return;
-    }
-    oh_word_t value = oh_load_acquire(&body->object[0]); /* T1: pairs with T2 */
-    if (body->form == OH_FORM_BOX) {
-        const oh_box_t *box = (const oh_box_t *)(uintptr_t)value;
-        *entry = (oh_entry_t){.key = box->key, .value = box->value, .form = box->form, .box = box};
-    } else {
-        entry->value = value;
-        entry->value_immediate = body->immediate;
-    }
+    oh_word_t value = body->form == OH_FORM_CELL
+                          ? (oh_word_t)(uintptr_t)body->object
+                          : oh_load_acquire(&body->object[0]); /* T1: pairs with T2 */
+    oh_form_entry(body->form, OH_WORD_NONE, value, entry);
+    entry->value_immediate = body->immediate;
 }
 
 /* --- Shelves --- */

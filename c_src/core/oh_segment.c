@@ -155,10 +155,8 @@ static void replace(oh_segment_t *s, uint32_t slot, oh_word_t value, uint32_t va
     if (old == OH_WORD_NONE) {
         count_in(s, 1);
         s->terms.dead_words -= oh_meta_key_words(meta); /* needed again */
-    } else if ((meta & OH_META_FORM) == OH_FORM_CELL) {
-        oh_cells_retire(&s->cells, oh_cell_of(old));
     } else {
-        s->terms.dead_words += oh_meta_words(meta);
+        oh_terms_discard(&s->terms, &s->cells, meta, old);
     }
     if (sized != meta)
         set_meta(s, slot, sized);
@@ -216,11 +214,6 @@ void oh_segment_store_item(const oh_write_t *w, const oh_item_t *item) {
         oh_segment_kill(s, w->slot);
 }
 
-static void retire_box(oh_segment_t *s, oh_box_t *box) {
-    oh_terms_count_box(&s->terms, box, -1);
-    oh_box_retire(box);
-}
-
 /* Retires what a chain or a bag holds. */
 static void retire_many(oh_segment_t *s, const oh_cell_t *cell) {
     s->many--;
@@ -233,7 +226,7 @@ static void retire_many(oh_segment_t *s, const oh_cell_t *cell) {
     }
     oh_segment_count_more(s, 1 - (int64_t)oh_chain_count(cell));
     for (uint32_t i = 0; i < oh_chain_count(cell); i++)
-        oh_segment_retire_object(s, oh_chain_lane(cell, i), oh_chain_word(cell, i));
+        oh_terms_discard(&s->terms, &s->cells, oh_chain_lane(cell, i), oh_chain_word(cell, i));
 }
 
 void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
@@ -244,15 +237,10 @@ void oh_segment_kill(oh_segment_t *s, uint32_t slot) {
     /* Where the key goes with the value, nobody who comes later may compare with it. */
     if (form == OH_FORM_BOX || (form == OH_FORM_CELL && (meta & OH_META_IMM) == 0))
         set_meta(s, slot, OH_META_GRAVE);
-    if (form == OH_FORM_BOX) {
-        retire_box(s, oh_box_of(value));
-    } else if (form == OH_FORM_CELL) {
-        if (s->many > 0 && (oh_cell_of(value)->tag & OH_CELL_MANY) != 0)
-            retire_many(s, oh_cell_of(value));
-        oh_cells_retire(&s->cells, oh_cell_of(value));
-    } else {
-        s->terms.dead_words += oh_meta_words(meta) + oh_meta_key_words(meta);
-    }
+    if (form == OH_FORM_CELL && s->many > 0 && (oh_cell_of(value)->tag & OH_CELL_MANY) != 0)
+        retire_many(s, oh_cell_of(value));
+    oh_terms_discard(&s->terms, &s->cells, meta, value);
+    s->terms.dead_words += oh_meta_key_words(meta);
 }
 
 /* --- Objects of entries with many --- */
@@ -278,16 +266,6 @@ void oh_segment_drop_object(oh_segment_t *s, uint32_t lane, oh_word_t word) {
         oh_cells_restore(&s->cells, oh_cell_of(word));
     else if (form == OH_FORM_BOX)
         oh_terms_count_box(&s->terms, oh_box_of(word), -1);
-    else
-        s->terms.dead_words += oh_meta_words(lane);
-}
-
-void oh_segment_retire_object(oh_segment_t *s, uint32_t lane, oh_word_t word) {
-    uint32_t form = lane & OH_META_FORM;
-    if (form == OH_FORM_CELL)
-        oh_cells_retire(&s->cells, oh_cell_of(word));
-    else if (form == OH_FORM_BOX)
-        retire_box(s, oh_box_of(word));
     else
         s->terms.dead_words += oh_meta_words(lane);
 }

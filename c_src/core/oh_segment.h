@@ -319,8 +319,6 @@ bool oh_segment_copy_object(oh_segment_t *s, const oh_item_t *item, uint32_t *la
                             oh_word_t *word);
 /* Gives it back, before anybody saw it. */
 void oh_segment_drop_object(oh_segment_t *s, uint32_t lane, oh_word_t word);
-/* Retires it, once nothing refers to it. The caller is pinned. */
-void oh_segment_retire_object(oh_segment_t *s, uint32_t lane, oh_word_t word);
 /* A box goes over to somebody else. */
 void oh_segment_give_box(oh_segment_t *s, oh_word_t word);
 

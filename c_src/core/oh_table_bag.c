@@ -292,7 +292,7 @@ void oh_edit_commit(oh_edit_t *e) {
         if ((e->given >> i & 1) != 0)
             oh_segment_give_box(s, e->word[i]);
         else
-            oh_segment_retire_object(s, e->lane[i], e->word[i]);
+            oh_terms_discard(&s->terms, &s->cells, e->lane[i], e->word[i]);
 }
 
 void oh_edit_abort(oh_edit_t *e) {
@@ -419,6 +419,6 @@ oh_status_t oh_table_remove_object(oh_table_t *t, oh_write_t *w, const oh_item_t
     oh_segment_count_more(s, -(int64_t)*count);
     retire_old_chain(&rest);
     for (uint32_t g = 0; g < *count; g++)
-        oh_segment_retire_object(s, e.lane[gone[g]], e.word[gone[g]]);
+        oh_terms_discard(&s->terms, &s->cells, e.lane[gone[g]], e.word[gone[g]]);
     return OH_OK;
 }

@@ -87,6 +87,22 @@ void oh_terms_count_box(oh_terms_t *terms, const oh_box_t *box, int by);
 /* Frees a box after the grace period: nothing leads to it any more. The caller is pinned. */
 void oh_box_retire(oh_box_t *box);
 
+/* Nothing leads any more to what an entry's value, or a bag's object, referred to: it goes after
+ * the grace period, or counts as dead. Its key in the arena is the caller's to count. The caller is
+ * pinned. */
+static inline void oh_terms_discard(oh_terms_t *terms, oh_cells_t *cells, uint32_t meta,
+                                    oh_word_t value) {
+    uint32_t form = meta & OH_META_FORM;
+    if (form == OH_FORM_CELL) {
+        oh_cells_retire(cells, oh_cell_of(value));
+    } else if (form == OH_FORM_BOX) {
+        oh_terms_count_box(terms, oh_box_of(value), -1);
+        oh_box_retire(oh_box_of(value));
+    } else {
+        terms->dead_words += oh_meta_words(meta);
+    }
+}
+
 /* A copy of the term in the arena; OH_WORD_NONE when memory is out. Words are as rounded. */
 oh_word_t oh_terms_put(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_t term, uint32_t words);
 oh_word_t oh_terms_put_key(oh_terms_t *terms, const oh_term_ops_t *ops, oh_word_t key);

@@ -378,16 +378,9 @@ void oh_leaf_drop_item(const oh_write_t *w, const oh_item_t *item) {
 
 /* What an entry referred to is no longer needed, but for its key if that stays. */
 static void discard(oh_leaf_t *s, uint32_t meta, oh_word_t value, bool key_stays) {
-    uint32_t form = meta & OH_META_FORM;
-    if (form == OH_FORM_BOX) {
-        oh_box_t *box = oh_box_of(value);
-        oh_terms_count_box(&s->terms, box, -1);
-        oh_box_retire(box);
-    } else if (form == OH_FORM_CELL) {
-        oh_cells_retire(&s->cells, oh_cell_of(value));
-    } else {
-        s->terms.dead_words += oh_meta_words(meta) + (key_stays ? 0 : oh_meta_key_words(meta));
-    }
+    oh_terms_discard(&s->terms, &s->cells, meta, value);
+    if (!key_stays)
+        s->terms.dead_words += oh_meta_key_words(meta);
 }
 
 /* Replaces an entry: by one store if nothing but the value is another. */

@@ -3,6 +3,7 @@ defmodule Offheap.PortPoolTest do
   use ExUnit.Case, async: false
 
   import Bitwise
+  import Offheap.Eventually
   alias Offheap.PortPool
 
   doctest Offheap.PortPool
@@ -29,15 +30,6 @@ defmodule Offheap.PortPoolTest do
   end
 
   defp assert_gone(os_pids), do: eventually(fn -> not Enum.any?(os_pids, &alive?/1) end)
-
-  # Nothing tells when another process's child is gone, so this looks again; it gives up late.
-  defp eventually(fun, tries \\ 1000) do
-    cond do
-      fun.() -> :ok
-      tries == 0 -> flunk("never became true")
-      true -> Process.sleep(10) && eventually(fun, tries - 1)
-    end
-  end
 
   defp kill_9(os_pid),
     do: System.cmd("kill", ["-9", Integer.to_string(os_pid)], stderr_to_stdout: true)

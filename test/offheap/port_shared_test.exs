@@ -3,6 +3,7 @@ defmodule Offheap.PortSharedTest do
   use ExUnit.Case, async: false
 
   import Bitwise
+  import Offheap.Eventually
   alias Offheap.{Buffer, Jobs, Pool, PortPool}
 
   @mib 1024 * 1024
@@ -43,15 +44,6 @@ defmodule Offheap.PortSharedTest do
   defp owner(pool) do
     [{1, owner}] = :ets.tab2list(elem(record(pool), 1))
     owner
-  end
-
-  # Nothing tells when the kernel or another process is through, so this looks again; it gives up late.
-  defp eventually(fun, tries \\ 1000) do
-    cond do
-      fun.() -> :ok
-      tries == 0 -> flunk("never became true")
-      true -> Process.sleep(10) && eventually(fun, tries - 1)
-    end
   end
 
   defp descriptors(os_pid) do
